@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
-from torchmetrics.classification import MulticlassAccuracy
+from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix, MulticlassF1Score
 from torchmetrics.utilities import dim_zero_cat
 
 from mien.evaluation import multilabel
@@ -14,9 +14,15 @@ from mien.training.targets import Kind
 
 
 class Judge(nn.Module):
-    """Collects answers over an epoch. The figure named `main` is what heads are averaged by."""
+    """Collects answers over an epoch. The figure named `main` is what heads are averaged by.
+
+    Attributes:
+        confusion: rows by true label (first) and answer (second) ``(classes, classes)`` of the last epoch that was
+            computed; None where answers are no labels.
+    """
 
     main: str
+    confusion: Tensor | None = None
 
     def update(self, answers: Tensor, targets: Tensor, hard: Tensor) -> None:
         """Take in a batch: answers ``(n, classes)``, targets ``(n, classes)`` with NaN for none, labels ``(n,)``."""
@@ -28,7 +34,7 @@ class Judge(nn.Module):
 
 
 class Categorical(Judge):
-    """Accuracy, balanced accuracy (mean recall of labels) and log-loss against the targets."""
+    """Accuracy, balanced accuracy (mean recall of labels), macro-F1 and log-loss against the targets."""
 
     main = "accuracy"
 
@@ -36,20 +42,24 @@ class Categorical(Judge):
         super().__init__()
         self.accuracy = MulticlassAccuracy(classes, average="micro", ignore_index=-1)
         self.balanced = MulticlassAccuracy(classes, average="macro", ignore_index=-1)
+        self.f1 = MulticlassF1Score(classes, average="macro", ignore_index=-1)
+        self.counts = MulticlassConfusionMatrix(classes, ignore_index=-1)
         self.nll = MeanMetric()
 
     def update(self, answers: Tensor, targets: Tensor, hard: Tensor) -> None:
         """Take in a batch of probabilities."""
-        self.accuracy.update(answers, hard)
-        self.balanced.update(answers, hard)
+        for metric in (self.accuracy, self.balanced, self.f1, self.counts):
+            metric.update(answers, hard)
         known = ~targets.isnan().any(dim=-1)
         if bool(known.any()):
             self.nll.update(-(targets[known] * answers[known].clamp(min=1e-7).log()).sum(dim=-1))
 
     def compute(self) -> dict[str, Tensor]:
-        """Return accuracy, balanced and nll."""
-        found = {"accuracy": self.accuracy.compute(), "balanced": self.balanced.compute(), "nll": self.nll.compute()}
-        for metric in (self.accuracy, self.balanced, self.nll):
+        """Return accuracy, balanced, f1 and nll; keep the confusion matrix."""
+        named = {"accuracy": self.accuracy, "balanced": self.balanced, "f1": self.f1, "nll": self.nll}
+        found = {name: metric.compute() for name, metric in named.items()}
+        self.confusion = self.counts.compute()
+        for metric in (*named.values(), self.counts):
             metric.reset()
         return found
 

@@ -141,6 +141,11 @@ class HeadsModule(LightningModule):
         figures["val/accuracy"], figures["val/loss"] = torch.stack(main).mean(), torch.stack(small).sum()
         self.log_dict(figures, sync_dist=False)
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the confusion matrix a head of the last validation, as plain lists."""
+        matrices = {name: objective.judge.confusion for name, objective in self.objectives.items()}
+        checkpoint["confusion"] = {name: m.tolist() for name, m in matrices.items() if m is not None}
+
     def configure_optimizers(self) -> Any:
         """Make optimiser and schedule from the recipe."""
         groups = parameter_groups(self, self.network.backbone.stages(), self.recipe.optim)

@@ -7,6 +7,7 @@ killed and resumed from its last checkpoint ends with the weights of an unbroken
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -30,12 +31,14 @@ class Outcome:
         best: checkpoint with the best monitored figure.
         last: checkpoint of the last epoch, for `--resume`.
         metrics: validation figures of the best checkpoint.
+        confusion: rows by true label and answer, a head of labels, of the best checkpoint.
         epochs: epochs done.
     """
 
     best: Path
     last: Path
     metrics: dict[str, float]
+    confusion: dict[str, list[list[int]]]
     epochs: int
 
 
@@ -48,7 +51,15 @@ def prepare(recipe: Recipe, inputs: Inputs) -> Job:
     return job
 
 
-def train(recipe: Recipe, inputs: Inputs, out: Path, *, resume: bool = False, progress: bool = True) -> Outcome:
+def train(
+    recipe: Recipe,
+    inputs: Inputs,
+    out: Path,
+    *,
+    resume: bool = False,
+    progress: bool = True,
+    callbacks: Sequence[Callback] = (),
+) -> Outcome:
     """Run a recipe and write ``best.ckpt``, ``last.ckpt``, ``recipe.json`` and csv logs into a folder.
 
     Args:
@@ -57,6 +68,7 @@ def train(recipe: Recipe, inputs: Inputs, out: Path, *, resume: bool = False, pr
         out: folder of the run.
         resume: go on from ``out/last.ckpt``; without one, start anew.
         progress: print a line an epoch.
+        callbacks: more of Lightning's callbacks, which look on.
 
     Raises:
         RecipeError: the folder holds a run of another recipe, or the loss is no longer a number.
@@ -78,7 +90,7 @@ def train(recipe: Recipe, inputs: Inputs, out: Path, *, resume: bool = False, pr
         gradient_clip_val=recipe.optim.clip or None,
         accumulate_grad_batches=recipe.optim.accumulate,
         check_val_every_n_epoch=recipe.run.validate_every,
-        callbacks=_callbacks(recipe, job, out, progress),
+        callbacks=[*_callbacks(recipe, job, out, progress), *callbacks],
         logger=CSVLogger(out, name="log"),  # a folder a start, so that resuming keeps what was logged
         default_root_dir=out,
         enable_progress_bar=False,
@@ -90,7 +102,7 @@ def train(recipe: Recipe, inputs: Inputs, out: Path, *, resume: bool = False, pr
     trainer.fit(job.module, job.data, ckpt_path=str(last) if resume and last.exists() else None, weights_only=True)
     best = out / "best.ckpt"
     saved = torch.load(best, weights_only=True, map_location="cpu")
-    return Outcome(best, last, dict(saved["mien"]["metrics"]), trainer.current_epoch)
+    return Outcome(best, last, dict(saved["mien"]["metrics"]), saved.get("confusion", {}), trainer.current_epoch)
 
 
 def _callbacks(recipe: Recipe, job: Job, out: Path, progress: bool) -> list[Callback]:
