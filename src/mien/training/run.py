@@ -89,7 +89,7 @@ def train(
         max_epochs=recipe.run.epochs,
         gradient_clip_val=recipe.optim.clip or None,
         accumulate_grad_batches=recipe.optim.accumulate,
-        check_val_every_n_epoch=recipe.run.validate_every,
+        check_val_every_n_epoch=_every(recipe),
         callbacks=[*_callbacks(recipe, job, out, progress), *callbacks],
         logger=CSVLogger(out, name="log"),  # a folder a start, so that resuming keeps what was logged
         default_root_dir=out,
@@ -117,8 +117,13 @@ def _callbacks(recipe: Recipe, job: Job, out: Path, progress: bool) -> list[Call
     if progress:
         chosen.append(Report())
     best = ModelCheckpoint(filename="best", monitor=run.monitor, mode=mode, save_top_k=1, **common)
-    last = ModelCheckpoint(filename="last", save_top_k=1, every_n_epochs=run.validate_every, **common)
+    last = ModelCheckpoint(filename="last", save_top_k=1, every_n_epochs=_every(recipe), **common)
     return [*chosen, best, last]
+
+
+def _every(recipe: Recipe) -> int:
+    """Return the epochs between validations; a run that is shorter than that is judged at its end."""
+    return min(recipe.run.validate_every, recipe.run.epochs)
 
 
 def _same_recipe(recipe: Recipe, checkpoint: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,12 +22,11 @@ Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE
 Cache = Annotated[Path | None, typer.Option("--cache", metavar="DIR", help="Keeps decoded pictures between runs.")]
 
 
-def recipe(path: Path, overrides: list[str] | None, epochs: int | None) -> Recipe:
-    """Read a recipe with what the command line changes in it.
+def require() -> None:
+    """Check that training is installed.
 
     Raises:
-        MissingExtraError: training is not installed.
-        RecipeError: the recipe or an override does not fit.
+        MissingExtraError: it is not.
     """
     from mien.errors import MissingExtraError
 
@@ -34,6 +34,18 @@ def recipe(path: Path, overrides: list[str] | None, epochs: int | None) -> Recip
         import lightning.pytorch  # noqa: F401
     except ModuleNotFoundError as error:
         raise MissingExtraError("training", "train") from error
+    # Lightning tells what it found (no GPU, bf16) and advertises; the commands say what matters themselves.
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+
+
+def recipe(path: Path, overrides: list[str] | None, epochs: int | None) -> Recipe:
+    """Read a recipe with what the command line changes in it.
+
+    Raises:
+        MissingExtraError: training is not installed.
+        RecipeError: the recipe or an override does not fit.
+    """
+    require()
     from mien.training.recipe import load
 
     return load(path, [*(overrides or []), *([f"run.epochs={epochs}"] if epochs else [])])
