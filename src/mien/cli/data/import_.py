@@ -19,7 +19,7 @@ def command(
     option: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="Option of the reader.")] = None,
     link: Annotated[bool, typer.Option("--link", help="Hard links instead of copies where possible.")] = False,
     dry_run: _options.DryRun = False,
-    on: _options.On = "threads",
+    on: _options.On = "processes",
     workers: _options.Workers = 2,
 ) -> None:
     """Read a data set and write table.parquet with the pictures beside it.
