@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -70,6 +71,25 @@ class Provenance(Callback):
         }
 
 
+class Snapshots(Callback):
+    """Keeps the weights at the end of every cycle of the learning rate, as ``snapshot-1.ckpt`` and so on.
+
+    Args:
+        cycles: in the run.
+        folder: of the run.
+    """
+
+    def __init__(self, cycles: int, folder: Path) -> None:
+        self.cycles, self.folder = cycles, folder
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write a checkpoint after the last epoch of a cycle."""
+        done, epochs = trainer.current_epoch + 1, trainer.max_epochs or 1
+        ends = {max(round(epochs * (n + 1) / self.cycles), 1): n + 1 for n in range(self.cycles)}
+        if done in ends:
+            trainer.save_checkpoint(self.folder / f"snapshot-{ends[done]}.ckpt")
+
+
 class Report(Callback):
     """Prints one line an epoch: time, learning rate, training loss and the validation figures."""
 
@@ -82,7 +102,9 @@ class Report(Callback):
         self.started = time.monotonic()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Print the line."""
+        """Print the line, one process for all."""
+        if not trainer.is_global_zero:
+            return
         figures = "  ".join(f"{key} {float(value):.4f}" for key, value in sorted(trainer.callback_metrics.items()))
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         self.console.print(

@@ -76,13 +76,14 @@ def factor(recipe: Schedule) -> Callable[[float], float]:
 
     Warm-up comes first for every schedule; what follows runs over the rest. `onecycle` is the cosine form of
     Smith and Topin (2018): a cosine rise from 1/25 over the warm-up, then a cosine fall. `plateau` is constant
-    here; the scheduler watches the validation figure.
+    here; the scheduler watches the validation figure. With several cycles, each goes through the whole course.
     """
-    name, warmup, floor = recipe.name, recipe.warmup, recipe.floor
+    name, warmup, floor, cycles = recipe.name, recipe.warmup, recipe.floor, recipe.cycles
     if name not in SCHEDULES:
         raise UnknownNameError("schedule", name, SCHEDULES)
 
     def value(progress: float) -> float:
+        progress = progress if cycles == 1 else min(progress, 1 - 1e-9) * cycles % 1.0
         if progress < warmup:
             done = progress / warmup
             return 1 / 25 + (1 - 1 / 25) * (1 - math.cos(math.pi * done)) / 2 if name == "onecycle" else done

@@ -13,13 +13,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from mien.errors import RecipeError
+from mien.errors import RecipeError, UnknownNameError
 from mien.registry import Registry
 
 #: Every task, by file name. A task module offers `RECIPE` (its recipe class) and `build(recipe, inputs) -> Job`.
 TASKS = Registry("mien.training.tasks", "build", "task", extra="train")
+
+#: Every tracker, by file name; see `training.trackers`.
+TRACKERS = Registry("mien.training.trackers", "build", "tracker", extra="track")
 
 
 class Section(BaseModel):
@@ -63,6 +66,8 @@ class Schedule(Section):
 
     Attributes:
         name: cosine, onecycle, polynomial, step, plateau or constant.
+        cycles: times that the whole course is gone through, each in an equal part of the run; the weights at the end of
+            each are kept as ``snapshot-N.ckpt`` for a snapshot ensemble (Huang et al. 2017).
         warmup: part of the run in which the rate rises from zero in a straight line.
         floor: lowest rate as a part of the highest.
         power: of polynomial.
@@ -78,6 +83,13 @@ class Schedule(Section):
     milestones: tuple[float, ...] = (0.5, 0.75)
     gamma: float = Field(0.1, gt=0, lt=1)
     patience: int = Field(5, ge=1)
+    cycles: int = Field(1, ge=1)
+
+    @model_validator(mode="after")
+    def _cycles_follow_the_run(self) -> Self:
+        if self.cycles > 1 and self.name == "plateau":
+            raise ValueError("schedule 'plateau' follows the validation figure and has no cycles; take cosine")
+        return self
 
 
 class Run(Section):
@@ -94,6 +106,8 @@ class Run(Section):
         monitor: validation figure that picks the best checkpoint; larger is better unless it ends in `loss`.
         patience: epochs without gain after which the run stops; 0 is never.
         validate_every: epochs between validations.
+        trackers: where figures and pictures are kept beside the csv logs: mlflow, tensorboard, wandb; none where this
+            is empty. `mien train` takes MLflow, where it is installed, for a recipe that does not say.
     """
 
     epochs: int = Field(60, ge=1)
@@ -106,6 +120,62 @@ class Run(Section):
     monitor: str = "val/loss"
     patience: int = Field(0, ge=0)
     validate_every: int = Field(1, ge=1)
+    trackers: tuple[str, ...] | None = None
+
+    @field_validator("trackers")
+    @classmethod
+    def _known(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for name in names or ():
+            if name not in TRACKERS:
+                raise ValueError(str(UnknownNameError("tracker", name, TRACKERS)))
+        return names
+
+
+class Span(Section):
+    """Says which values a sweep tries for one key: some choices, or all numbers from low to high.
+
+    Attributes:
+        choices: values of any kind.
+        low: smallest number.
+        high: largest number; whole if both ends are whole.
+        step: distance of the numbers; None is any.
+        log: draw on a logarithmic scale.
+    """
+
+    choices: tuple[Any, ...] = ()
+    low: int | float | None = None
+    high: int | float | None = None
+    step: int | float | None = Field(None, gt=0)
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if bool(self.choices) == (self.low is not None or self.high is not None):
+            raise ValueError("give either choices, or low and high")
+        if not self.choices:
+            if self.low is None or self.high is None or not self.low < self.high:
+                raise ValueError("low and high are both needed, and low must be below high")
+            if self.log and (self.low <= 0 or self.step is not None):
+                raise ValueError("a logarithmic span begins above zero and has no step")
+        return self
+
+
+class Sweep(Section):
+    """Says what `mien train sweep` searches and how.
+
+    Attributes:
+        space: the values of each key, by its dotted name, such as ``"optim.lr"``.
+        monitor: validation figure that is sought; larger is better unless it ends in `loss`. None is `run.monitor`.
+        sampler: tpe (Bergstra et al. 2011) or random.
+        pruner: median (stops a trial that is worse than half of the earlier ones at the same epoch), hyperband or none.
+        warmup: epochs before which no trial is stopped.
+    """
+
+    space: dict[str, Span] = Field(default_factory=dict)
+    monitor: str | None = None
+    sampler: Literal["tpe", "random"] = "tpe"
+    pruner: Literal["median", "hyperband", "none"] = "median"
+    warmup: int = Field(1, ge=0)
 
 
 class Recipe(Section):
@@ -115,6 +185,7 @@ class Recipe(Section):
         task: file in `training/tasks` that runs it.
         name: of the model that results.
         seed: of every random choice.
+        sweep: what `mien train sweep` tries; a single run does not look at it.
     """
 
     task: str
@@ -123,6 +194,7 @@ class Recipe(Section):
     optim: Optim = Optim()
     schedule: Schedule = Schedule()
     run: Run = Run()
+    sweep: Sweep = Sweep()
 
 
 R = TypeVar("R", bound=Recipe)

@@ -18,9 +18,12 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAverag
 from lightning.pytorch.loggers import CSVLogger
 
 from mien.errors import RecipeError
-from mien.training.callbacks import FiniteLoss, Provenance, Report, Reseed
+from mien.training import placement, trackers
+from mien.training.callbacks import FiniteLoss, Provenance, Report, Reseed, Snapshots
+from mien.training.faults import explained
 from mien.training.job import Inputs, Job
 from mien.training.recipe import TASKS, Recipe, parse
+from mien.training.tracking import LOG, Tracking
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,11 @@ def train(
     resume: bool = False,
     progress: bool = True,
     callbacks: Sequence[Callback] = (),
+    ray: bool = False,
 ) -> Outcome:
     """Run a recipe and write ``best.ckpt``, ``last.ckpt``, ``recipe.json`` and csv logs into a folder.
+
+    Under torchrun, and with `run.devices` above one, several processes share every batch.
 
     Args:
         recipe: the typed recipe.
@@ -69,9 +75,11 @@ def train(
         resume: go on from ``out/last.ckpt``; without one, start anew.
         progress: print a line an epoch.
         callbacks: more of Lightning's callbacks, which look on.
+        ray: this is a worker of Ray Train (see `training.ray_train`).
 
     Raises:
-        RecipeError: the folder holds a run of another recipe, or the loss is no longer a number.
+        RecipeError: the folder holds a run of another recipe, the loss is no longer a number, or memory ran out.
+        MienError: the disk is full.
     """
     out.mkdir(parents=True, exist_ok=True)
     last = out / "last.ckpt"
@@ -79,30 +87,42 @@ def train(
         raise RecipeError(f"'{out}' already holds a run; give --resume to go on with it, or another folder")
     if last.exists():
         _same_recipe(recipe, last)
-    job = prepare(recipe, inputs)
-    (out / "recipe.json").write_text(json.dumps(recipe.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8")
-    trainer = Trainer(
-        accelerator=recipe.run.accelerator,
-        devices=recipe.run.devices,
-        strategy="auto" if recipe.run.devices == 1 else "ddp",
-        precision=recipe.run.precision,
-        max_epochs=recipe.run.epochs,
-        gradient_clip_val=recipe.optim.clip or None,
-        accumulate_grad_batches=recipe.optim.accumulate,
-        check_val_every_n_epoch=_every(recipe),
-        callbacks=[*_callbacks(recipe, job, out, progress), *callbacks],
-        logger=CSVLogger(out, name="log"),  # a folder a start, so that resuming keeps what was logged
-        default_root_dir=out,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        log_every_n_steps=50,
-        use_distributed_sampler=False,
-    )
-    trainer.fit(job.module, job.data, ckpt_path=str(last) if resume and last.exists() else None, weights_only=True)
-    best = out / "best.ckpt"
-    saved = torch.load(best, weights_only=True, map_location="cpu")
-    return Outcome(best, last, dict(saved["mien"]["metrics"]), saved.get("confusion", {}), trainer.current_epoch)
+    with explained(out):
+        job = prepare(recipe, inputs)
+        opened = trackers.start(recipe.run.trackers or (), recipe.name, out)
+        (out / "recipe.json").write_text(json.dumps(recipe.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8")
+        chosen = [*_callbacks(recipe, job, out, progress), *callbacks]
+        trainer = Trainer(
+            **placement.trainer_options(recipe, ray=ray),
+            precision=recipe.run.precision,
+            max_epochs=recipe.run.epochs,
+            gradient_clip_val=recipe.optim.clip or None,
+            accumulate_grad_batches=recipe.optim.accumulate,
+            check_val_every_n_epoch=_every(recipe),
+            callbacks=[*chosen, Tracking(opened, recipe, job, out)] if opened else chosen,
+            # A folder a start, so that resuming keeps what was logged.
+            logger=[CSVLogger(out, name=LOG), *(tracker.logger for tracker in opened.values())],
+            default_root_dir=out,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=50,
+            use_distributed_sampler=False,
+        )
+        try:
+            go_on = str(last) if resume and last.exists() else None
+            trainer.fit(job.module, job.data, ckpt_path=go_on, weights_only=True)
+        finally:
+            for tracker in opened.values():
+                tracker.close()
+    return outcome(out)
+
+
+def outcome(out: Path) -> Outcome:
+    """Read what a finished run left in its folder."""
+    best, last = out / "best.ckpt", out / "last.ckpt"
+    saved, end = (torch.load(path, weights_only=True, map_location="cpu") for path in (best, last))
+    return Outcome(best, last, dict(saved["mien"]["metrics"]), saved.get("confusion", {}), end["epoch"] + 1)
 
 
 def _callbacks(recipe: Recipe, job: Job, out: Path, progress: bool) -> list[Callback]:
@@ -118,6 +138,8 @@ def _callbacks(recipe: Recipe, job: Job, out: Path, progress: bool) -> list[Call
         chosen.append(Report())
     best = ModelCheckpoint(filename="best", monitor=run.monitor, mode=mode, save_top_k=1, **common)
     last = ModelCheckpoint(filename="last", save_top_k=1, every_n_epochs=_every(recipe), **common)
+    if recipe.schedule.cycles > 1:
+        chosen.append(Snapshots(recipe.schedule.cycles, out))
     return [*chosen, best, last]
 
 
@@ -132,6 +154,10 @@ def _same_recipe(recipe: Recipe, checkpoint: Path) -> None:
         mode="json"
     )
     own = recipe.model_dump(mode="json")
+    # Neither changes a weight.
+    for plain in (own, saved):
+        plain.pop("sweep")
+        plain["run"].pop("trackers")
     differing = sorted(key for key in own.keys() | saved.keys() if own.get(key) != saved.get(key))
     if differing:
         raise RecipeError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -36,6 +37,19 @@ def require() -> None:
         raise MissingExtraError("training", "train") from error
     # Lightning tells what it found (no GPU, bf16) and advertises; the commands say what matters themselves.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+
+
+Trackers = Annotated[
+    list[str] | None,
+    typer.Option("--tracker", metavar="NAME", help="mlflow, tensorboard, wandb or none; may be given several times."),
+]
+
+
+def trackers(names: list[str] | None) -> list[str]:
+    """Return `--tracker` as overrides of the recipe; 'none' keeps the csv logs alone."""
+    if not names:
+        return []
+    return [f"run.trackers={json.dumps([name for name in names if name != 'none'])}"]
 
 
 def recipe(path: Path, overrides: list[str] | None, epochs: int | None) -> Recipe:

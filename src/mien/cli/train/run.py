@@ -24,10 +24,11 @@ def command(
         bool, typer.Option("--dry-run", help="Check all of it, say what would run, train nothing.")
     ] = False,
     cache: _options.Cache = None,
+    tracker: _options.Trackers = None,
 ) -> None:
     """Train a model from a recipe; ends with the checkpoint, the validation figures and the export command."""
-    chosen = _options.recipe(recipe, set_, epochs)
-    from mien.training import run
+    chosen = _options.recipe(recipe, [*(set_ or []), *_options.trackers(tracker)], epochs)
+    from mien.training import run, trackers
     from mien.training.job import Inputs
 
     inputs = Inputs(table, limit, cache)
@@ -43,6 +44,9 @@ def command(
         rows += [[key, value] for key, value in summary.items()]
         output.stdout.print(output.table(None, ["what", "value"], rows))
         return
+    if chosen.run.trackers is None:
+        usual = {"run": chosen.run.model_copy(update={"trackers": trackers.usual()})}
+        chosen = chosen.model_copy(update=usual)
     outcome = run.train(chosen, inputs, folder, resume=resume)
     rows = [[key.removeprefix("val/"), f"{value:.4f}"] for key, value in sorted(outcome.metrics.items())]
     output.stdout.print(output.table(f"validation figures of {outcome.best}", ["figure", "value"], rows))

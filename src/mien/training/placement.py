@@ -1,0 +1,36 @@
+"""Where a run's processes come from: this one alone, ones that Lightning starts, torchrun's, or workers of Ray Train.
+
+The recipe stays the same: `run.batch_size` counts pictures over all processes, and each takes its share of a batch.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+
+from mien.training.recipe import Recipe
+
+
+def trainer_options(recipe: Recipe, *, ray: bool = False) -> dict[str, Any]:
+    """Return how Lightning's trainer is to be placed.
+
+    Args:
+        recipe: names the kind and number of processors for a run that starts its own processes. Under torchrun, its
+            environment says how many there are.
+        ray: this is a worker of Ray Train.
+    """
+    # Batch normalisation sees the whole batch where torch can do that, which is on GPUs.
+    shared = recipe.run.accelerator != "cpu" and torch.cuda.is_available()
+    own = {"accelerator": recipe.run.accelerator, "sync_batchnorm": shared}
+    if ray:
+        from ray.train.lightning import RayDDPStrategy, RayLightningEnvironment
+
+        return own | {"devices": "auto", "strategy": RayDDPStrategy(), "plugins": [RayLightningEnvironment()]}
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        devices, nodes = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["GROUP_WORLD_SIZE"])
+    else:
+        devices, nodes = recipe.run.devices, 1
+    alone = devices * nodes == 1
+    return own | {"devices": devices, "num_nodes": nodes, "strategy": "auto" if alone else "ddp"}
