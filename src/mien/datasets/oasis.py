@@ -1,10 +1,12 @@
 """OASIS: 900 photos with mean valence and arousal of a hundred people each, on a scale from 1 to 7.
 
-The table holds both from -1 to 1, ``(mean - 4) / 3``; standard deviations and counts are kept as text.
+The table holds both from -1 to 1, ``(mean - 4) / 3``; standard deviations and counts are kept as text. Photos of one
+theme are a group.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,4 +55,6 @@ def _sample(row: Row, path: Path, name: str) -> Sample:
     numbers = {column: (row.number(column, 1, 7) - 4.0) / 3.0 for column in ("valence", "arousal")}
     lower = {column.lower(): value for column, value in row.values.items()}
     kept = {f"oasis_{column.lower()}": lower[column.lower()] for column in KEPT if lower.get(column.lower())}
-    return Sample(name, path=path, numbers=numbers, other_labels=kept)
+    # "Acorns 1" to "Acorns 3" show the same thing.
+    group = re.sub(r"\s*\d+$", "", row.values["theme"])
+    return Sample(name, path=path, numbers=numbers, other_labels=kept, group=group)

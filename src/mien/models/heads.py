@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-Activation = Literal["softmax", "sigmoid", "tanh", "linear"]
+Activation = Literal["softmax", "sigmoid", "tanh", "clamp", "linear"]
 
 
 class Head(nn.Module):
@@ -16,7 +16,8 @@ class Head(nn.Module):
         width: number of features.
         classes: number of outputs.
         dropout: share of features left out in training.
-        activation: softmax (one label of many), sigmoid (each label by itself), tanh (values from -1 to 1), linear.
+        activation: softmax (one label of many), sigmoid (each label by itself), tanh or clamp
+            (values from -1 to 1: bent, or cut off), linear.
         evidence: number of probabilities of another head that weight the features (see `Evidence`); 0 is none.
     """
 
@@ -42,6 +43,8 @@ class Head(nn.Module):
             return logits.softmax(dim=-1)
         if self.activation == "sigmoid":
             return logits.sigmoid()
+        if self.activation == "clamp":
+            return logits.clamp(-1.0, 1.0)
         return logits.tanh() if self.activation == "tanh" else logits
 
 
