@@ -48,8 +48,9 @@ def lines(
     y_range: tuple[float, float] = (0.0, 1.0),
     diagonal: bool = False,
     dots: bool = False,
+    joined: bool = True,
 ) -> str:
-    """Draw lines ``(name, x, y)`` over two axes; with `dots` each point is marked."""
+    """Draw lines ``(name, x, y)`` over two axes; with `dots` each point is marked, without `joined` there is no line."""
     left, top, width, height = 56, 10, 330, 230
     (x0, x1), (y0, y1) = x_range, y_range
 
@@ -69,7 +70,7 @@ def lines(
     for number, (name, xs, ys) in enumerate(series):
         color = COLORS[number % len(COLORS)]
         points = [place(x, y) for x, y in zip(xs, ys, strict=True) if not (np.isnan(x) or np.isnan(y))]
-        if points:
+        if points and joined:
             path = "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
             parts.append(f'<path d="M{path}" fill="none" stroke="{color}" stroke-width="2"/>')
         if dots:
@@ -82,6 +83,51 @@ def lines(
     middle = top + height / 2
     parts.append(f'<text transform="translate(12 {middle})rotate(-90)" text-anchor="middle">{escape(y_name)}</text>')
     return _svg(left + width + (150 if len(series) > 1 else 20), top + height + 44, parts)
+
+
+def dots(names: Sequence[str], series: Sequence[tuple[str, Sequence[float], Sequence[float]]], *, x_name: str) -> str:
+    """Draw a row a name and in it a dot a series ``(name, values, half widths of whiskers)``; NaN draws nothing."""
+    left, top, width, step = 230, 10 + 16 * len(series), 400, 12 + 12 * len(series)
+    ends = np.array([[np.asarray(v) - np.nan_to_num(s), np.asarray(v) + np.nan_to_num(s)] for _, v, s in series])
+    low, high = min(float(np.nanmin(ends)), 0.0), max(float(np.nanmax(ends)), 0.0)
+    unit = (width - 20) / ((high - low) or 1)
+    height = step * len(names)
+
+    def place(value: float) -> float:
+        return left + 10 + (value - low) * unit
+
+    parts = []
+    for tick in _ticks(low, high):
+        x = place(tick)
+        stroke, heavy = ("var(--ink)", 1.2) if tick == 0 else ("var(--line)", 0.6)
+        parts.append(f'<path d="M{x:.1f} {top}v{height}" stroke="{stroke}" stroke-width="{heavy}"/>')
+        parts.append(f'<text x="{x:.1f}" y="{top + height + 16}" text-anchor="middle">{tick:g}</text>')
+    for row, name in enumerate(names):
+        y = top + row * step
+        parts.append(f'<text x="{left - 12}" y="{y + step / 2 + 4}" text-anchor="end">{escape(name)}</text>')
+        for number, (_, values, spreads) in enumerate(series):
+            value, spread, color = values[row], spreads[row], COLORS[number]
+            at = y + 12 + 12 * number
+            if np.isnan(value):
+                continue
+            if not np.isnan(spread):
+                path = f"M{place(value - spread):.1f} {at}H{place(value + spread):.1f}"
+                parts.append(f'<path d="{path}" stroke="{color}" stroke-width="1.5"/>')
+            parts.append(f'<circle cx="{place(value):.1f}" cy="{at}" r="4" fill="{color}"/>')
+    for number, (name, _, _) in enumerate(series):
+        y = 14 + 16 * number
+        parts.append(f'<circle cx="{left + 5}" cy="{y - 4}" r="4" fill="{COLORS[number]}"/>')
+        parts.append(f'<text x="{left + 16}" y="{y}">{escape(name)}</text>')
+    parts.append(f'<text x="{left + width / 2}" y="{top + height + 34}" text-anchor="middle">{escape(x_name)}</text>')
+    return _svg(left + width + 20, top + height + 44, parts)
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Return about six round places from low to high, zero among them where it lies between."""
+    rough = ((high - low) or 1) / 6
+    power = 10.0 ** np.floor(np.log10(rough))
+    step = float(next(power * m for m in (1, 2, 5, 10) if power * m >= rough))
+    return [round(step * k, 10) for k in range(int(np.ceil(low / step)), int(np.floor(high / step)) + 1)]
 
 
 def heatmap(values: Array, rows: Sequence[str], columns: Sequence[str], texts: Sequence[Sequence[str]]) -> str:

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.cli import output
+from mien.cli import _scores, output
 from mien.errors import DataError, MienError
 
 if TYPE_CHECKING:
     from mien.evaluation.compare import Comparison
+    from mien.evaluation.leakage import Leakage
+    from mien.evaluation.outputs import OutputEvaluation
     from mien.evaluation.scoring import Answered, Evaluation, Source
+    from mien.manifest import Metric
+    from mien.recognition.expression import ExpressionModel
 
 
 def command(
@@ -22,7 +26,14 @@ def command(
     split: Annotated[str, typer.Option(metavar="NAME", help="Rows to score: train, val or test.")] = "val",
     protocol: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="hard, ferplus-majority or ferplus-plurality."),
+        typer.Option(
+            metavar="NAME",
+            help="One label: hard, ferplus-majority, ferplus-plurality, votes. Several labels and action units: "
+            "present. Values: affect, strength. Default by the kind of the head.",
+        ),
+    ] = None,
+    head: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Head to score; default by protocol, else the primary one.")
     ] = None,
     json: Annotated[str | None, typer.Option(metavar="FILE|-", help="Write the figures as JSON.")] = None,
     report: Annotated[Path | None, typer.Option(metavar="F.html", help="Write a self-contained report.")] = None,
@@ -41,70 +52,139 @@ def command(
 ) -> None:
     """Score a model on a table.
 
-    Every figure has a 95 % bootstrap interval. Exit code 2 when the table does not fit, or when too many of its
-    pictures were also trained on.
+    What is measured follows from the kind of the head: one label out of several, labels that hold independently (also
+    action units), or values on scales such as valence and arousal. Every figure has a 95 % bootstrap interval. Exit
+    code 2 when the table does not fit, or when too many of its pictures were also trained on.
     """
     if table.suffix == ".jsonl":
         _detector(model, table, side, precision, json)
         return
-    from mien.evaluation import leakage, scoring
+    from mien.evaluation import leakage, protocols, scoring
     from mien.recognition.expression import ExpressionModel
 
     source, every = _rows(table, split)
+    opened = ExpressionModel(model, flip=flip, precision=precision)
+    chosen, own = protocols.choose(protocol, opened.manifest, source.columns, head)
+    other = ExpressionModel(compare, flip=flip, precision=precision) if compare else None
     leaks = leakage.check(every, split)
     leaks.refuse(max_leak)
-    answered = scoring.answer(ExpressionModel(model, flip=flip, precision=precision), source)
-    chosen = protocol or _usual(source)
-    found = scoring.figures(answered, chosen, draws=draws)
-    record = found.to_dict() | {"leakage": leaks.to_dict()}
-    if leaks.rows.any() and not leaks.rows[found.scored.rows].all():
-        record["leakage"]["accuracy_without"] = _without(found, leaks.rows)
-    parts = _Parts(found, draws)
-    if compare:
-        parts.compare(ExpressionModel(compare, flip=flip, precision=precision), answered, chosen)
+    answered = scoring.answer(opened, source)
+    judged: _OneLabel | _Outputs
+    if chosen in protocols.OUTPUTS and own is not None:
+        judged = _Outputs(answered, chosen, own, leaks, draws)
+    else:
+        judged = _OneLabel(answered, chosen, own, leaks, draws)
+    if other:
+        judged.compare(other)
     if slices:
-        parts.slices()
+        judged.slices()
     if robustness:
-        parts.robustness()
-    record |= parts.record
+        judged.robustness()
     if json:
-        _write_json(json, record)
+        _write_json(json, judged.record)
     if report:
-        from mien.evaluation import report as reports
-
-        output.write_text(report, reports.render(found, record, pictures=pictures))
+        output.write_text(report, judged.page(pictures))
     if card:
-        _card(model, found)
+        _card(model, judged.found.metrics())
     if json != "-":
-        _print(found, record)
+        judged.show()
+    _scores.unread(answered.found.failed)
 
 
-class _Parts:
-    """What is measured only when asked for; `record` collects it as plain JSON types."""
+class _OneLabel:
+    """An evaluation of a head that answers with one label; `record` collects what is measured as plain JSON types."""
 
-    def __init__(self, found: Evaluation, draws: int) -> None:
-        self.found, self.draws = found, draws
-        self.record: dict[str, Any] = {}
+    def __init__(self, answered: Answered, protocol: str, head: str | None, leaks: Leakage, draws: int) -> None:
+        from mien.evaluation import scoring
 
-    def compare(self, other: Any, answered: Answered, protocol: str) -> None:
+        self.found: Evaluation = scoring.figures(answered, protocol, head=head, draws=draws)
+        self.protocol, self.draws = protocol, draws
+        self.record: dict[str, Any] = self.found.to_dict() | {"leakage": leaks.to_dict()}
+        if leaks.rows.any() and not leaks.rows[self.found.scored.rows].all():
+            self.record["leakage"]["accuracy_without"] = _without(self.found, leaks.rows)
+
+    def compare(self, other: ExpressionModel) -> None:
+        """Test another model on the same rows."""
         from mien.evaluation import compare, scoring
 
-        same = answered.found if other.spec == answered.model.spec else None
-        theirs = scoring.score(scoring.answer(other, answered.source, found=same), protocol)
+        answered = _also(self.found.answered, other)
+        theirs = scoring.score(answered, self.protocol)
         result: Comparison = compare.compare(self.found.answers, theirs.answers, draws=self.draws)
-        self.record["comparison"] = result.to_dict() | {"other": f"{other.manifest.name} {other.manifest.version}"}
+        self.record["comparison"] = result.to_dict() | {"other": answered.name}
 
     def slices(self) -> None:
+        """Score groups of the rows."""
         from mien import detection
         from mien.evaluation import slices
 
         self.record["slices"] = slices.measure(self.found, detector=detection.load("mien"), draws=self.draws)
 
     def robustness(self) -> None:
+        """Score corrupted copies of the rows."""
         from mien.evaluation import robustness
 
         with output.progress("corruptions") as advance:
             self.record["robustness"] = robustness.measure(self.found, progress=advance)
+
+    def page(self, pictures: bool) -> str:
+        """Return the report."""
+        from mien.evaluation import report
+
+        return report.render(self.found, self.record, pictures=pictures)
+
+    def show(self) -> None:
+        """Print it."""
+        _scores.one_label(self.found, self.record)
+
+
+class _Outputs:
+    """An evaluation of a head whose outputs stand by themselves; `record` is as in `_OneLabel`."""
+
+    def __init__(self, answered: Answered, protocol: str, head: str, leaks: Leakage, draws: int) -> None:
+        from mien.evaluation import outputs
+
+        self.found: OutputEvaluation = outputs.evaluate(answered, protocol, head, draws=draws)
+        self.draws = draws
+        self.record: dict[str, Any] = self.found.to_dict() | {"leakage": leaks.to_dict()}
+
+    def compare(self, other: ExpressionModel) -> None:
+        """Test another model on the same rows."""
+        from mien.evaluation import outputs, protocols
+
+        answered = _also(self.found.answered, other)
+        name, head = protocols.choose(self.found.protocol.name, other.manifest, answered.source.columns)
+        theirs = outputs.evaluate(answered, name, str(head), draws=0)
+        differences = outputs.compare(self.found, theirs, draws=self.draws)
+        self.record["comparison"] = {
+            "other": answered.name,
+            "differences": {key: figure.to_dict() for key, figure in differences.items()},
+        }
+
+    def slices(self) -> None:
+        """Refuse."""
+        raise DataError(f"--slices needs one right label a row; the protocol '{self.found.protocol.name}' has none")
+
+    def robustness(self) -> None:
+        """Refuse."""
+        raise DataError(f"--robustness needs one right label a row; '{self.found.protocol.name}' has none")
+
+    def page(self, pictures: bool) -> str:
+        """Return the report."""
+        from mien.evaluation import report_outputs
+
+        return report_outputs.render(self.found, self.record, pictures=pictures)
+
+    def show(self) -> None:
+        """Print it."""
+        _scores.outputs(self.found, self.record)
+
+
+def _also(answered: Answered, other: ExpressionModel) -> Answered:
+    """Let another model answer the same rows; crops that fit it are not read again."""
+    from mien.evaluation import scoring
+
+    same = answered.found if other.spec == answered.model.spec else None
+    return scoring.answer(other, answered.source, found=same)
 
 
 def _rows(table: Path, split: str) -> tuple[Source, dict[str, list[Any]]]:
@@ -122,10 +202,6 @@ def _rows(table: Path, split: str) -> tuple[Source, dict[str, list[Any]]]:
     title = opened.origin.title or opened.path.parent.name
     every = opened.read(["split", "sha256"]).to_pydict()
     return Source(columns, opened.root, title, opened.digest(), split), every
-
-
-def _usual(source: Source) -> str:
-    return "ferplus-majority" if "ferplus8" in source.columns["votes_set"] else "hard"
 
 
 def _without(found: Evaluation, leaking: Any) -> dict[str, float | None]:
@@ -146,59 +222,12 @@ def _write_json(target: str, record: dict[str, Any]) -> None:
         output.write_text(Path(target), text)
 
 
-def _print(found: Evaluation, record: dict[str, Any]) -> None:
-    show = output.stdout.print
-    show(
-        f"{found.model} ({found.precision}{', flip' if found.flip else ''}), head {found.scored.head}, on "
-        f"{found.source.dataset}, split {found.source.split}, protocol {found.protocol}: {len(found.answers)} rows",
-        highlight=False,
-        markup=False,
-    )
-    rows = [[name, *_cells(figure)] for name, figure in found.figures.items()]
-    rows += [[f"people: {name}", *_cells(figure)] for name, figure in found.people.items()]
-    show(output.table(None, ["figure", "value#", "low#", "high#"], rows))
-    labels = found.answers.labels.labels
-    names = list(found.per_class)
-    body = [[label, *(f"{found.per_class[name][i].value:.3f}" for name in names)] for i, label in enumerate(labels)]
-    show(output.table(None, ["label", *(f"{name}#" for name in names)], body))
-    counts = record["confusion"]
-    body = [[label, *map(str, row)] for label, row in zip(labels, counts, strict=True)]
-    show(output.table("true label a row, answer a column", ["", *(f"{label}#" for label in labels)], body))
-    leaks = record["leakage"]
-    if leaks["rows"]:
-        rest = leaks.get("accuracy_without")
-        kept = f"; accuracy without them {rest['value']:.4f}" if rest else ""
-        output.stderr.print(
-            f"{leaks['rows']} of the split's pictures ({leaks['share']:.1%}) are also in "
-            f"{', '.join(leaks['searched'])}{kept}",
-            style="yellow",
-            highlight=False,
-            markup=False,
-        )
-    if "comparison" in record:
-        c = record["comparison"]
-        d = c["difference"]
-        show(
-            f"{c['other']} is {100 * d['value']:+.2f} points ({100 * d['low']:+.2f} to {100 * d['high']:+.2f}) against "
-            f"it; McNemar p = {c['p_value']:.3g}",
-            highlight=False,
-            markup=False,
-        )
-    for failed in list(found.answered.found.failed.values())[:5]:
-        output.stderr.print(failed, style="yellow", highlight=False, markup=False)
-
-
-def _cells(figure: Any) -> list[str]:
-    return [f"{figure.value:.4f}", f"{figure.low:.4f}", f"{figure.high:.4f}"]
-
-
-def _card(model: str, found: Evaluation) -> None:
+def _card(model: str, new: list[Metric]) -> None:
     from mien import hub, manifest
     from mien.export import card
 
     folder = hub.find(model)
     made = manifest.read(folder)
-    new = found.metrics()
     keys = {(m.name, m.head, m.dataset, m.split, m.protocol, m.precision) for m in new}
     kept = [m for m in made.metrics if (m.name, m.head, m.dataset, m.split, m.protocol, m.precision) not in keys]
     changed = made.model_copy(update={"metrics": (*kept, *new)})
@@ -231,12 +260,4 @@ def _detector(model: str, photos: Path, side: int, precision: str | None, json: 
         _write_json(json, record)
     if json == "-":
         return
-    rows = [[f"{s.min_height:.0f} px", str(s.faces), *_cells(s.ap), f"{s.recall:.3f}"] for s in found.sizes]
-    output.stdout.print(output.table(None, ["faces from#", "n#", "AP@0.5#", "low#", "high#", "recall#"], rows))
-    output.stdout.print(
-        f"{found.photos} photos at side {side}; mean point error {found.point_error:.3f} of the box side over "
-        f"{found.point_faces} faces; {found.clean:.1%} of {found.faceless} faceless photos clean at score "
-        f"{threshold:.2f}",
-        highlight=False,
-        markup=False,
-    )
+    _scores.detector(found, threshold)

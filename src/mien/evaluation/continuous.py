@@ -19,7 +19,7 @@ def metrics(truth: Array, predicted: Array, w: Array) -> Mapping[str, Array]:
 
     Returns:
         `ccc` (concordance correlation, Lin 1989: ``2 cov / (var + var + (mean - mean)^2)`` with population moments),
-        `pcc` (Pearson), `rmse` and `mae`.
+        `pcc` (Pearson), `rmse`, `mae`, and `rmse_of_mean`: the error of always saying the rows' mean, the baseline.
     """
     centre = float(truth.mean())  # moments around a common point: no cancellation when the scale is far from zero
     t, p = truth - centre, predicted - centre
@@ -31,4 +31,5 @@ def metrics(truth: Array, predicted: Array, w: Array) -> Mapping[str, Array]:
         "pcc": ratio(cov, np.sqrt(np.maximum(var_t * var_p, 0.0))),
         "rmse": np.sqrt(mean((t - p) ** 2, w)),
         "mae": mean(np.abs(t - p), w),
+        "rmse_of_mean": np.sqrt(np.maximum(var_t, 0.0)),
     }

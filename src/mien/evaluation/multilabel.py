@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.evaluation.bootstrap import Array, mean_of_defined, ratio
-from mien.evaluation.ranking import average_precision, roc_auc
+from mien.evaluation.ranking import areas
 
 
 def metrics(truth: NDArray[np.bool_], scores: Array, thresholds: Array, w: Array) -> Mapping[str, Array]:
@@ -17,7 +17,7 @@ def metrics(truth: NDArray[np.bool_], scores: Array, thresholds: Array, w: Array
     Args:
         truth: ``bool (n, k)``.
         scores: probabilities ``(n, k)``.
-        thresholds: a label is said from its threshold on ``(k,)``; see `tune`.
+        thresholds: a label is said from its threshold on, ``(k,)`` or one a row ``(n, k)``; see `tune`.
         w: weights.
 
     Returns:
@@ -29,8 +29,8 @@ def metrics(truth: NDArray[np.bool_], scores: Array, thresholds: Array, w: Array
     hits, true, answered = w @ (said & truth), w @ truth.astype(float), w @ said.astype(float)
     total = w.sum(axis=1)
     columns = range(truth.shape[1])
-    ap = np.stack([average_precision(scores[:, c], truth[:, c], w) for c in columns], axis=1)
-    auc = np.stack([roc_auc(scores[:, c], truth[:, c], w) for c in columns], axis=1)
+    ranked = [areas(scores[:, c], truth[:, c], w) for c in columns]
+    auc, ap = (np.stack(one, axis=1) for one in zip(*ranked, strict=True))
     f1 = ratio(2 * hits, true + answered, 0.0)
     prevalence = true / total[:, None]
     return {

@@ -17,8 +17,11 @@ def _groups(scores: Array, positive: NDArray[np.bool_], w: Array) -> tuple[Array
     return np.add.reduceat(chosen * held, starts, axis=1), np.add.reduceat(chosen * ~held, starts, axis=1)
 
 
-def roc_auc(scores: Array, positive: NDArray[np.bool_], w: Array) -> Array:
-    """Return the area under the ROC curve ``(draws,)``: how often a positive row outranks a negative one, ties half.
+def areas(scores: Array, positive: NDArray[np.bool_], w: Array) -> tuple[Array, Array]:
+    """Return the area under the ROC curve and the average precision ``(draws,)`` each; NaN where a class is absent.
+
+    The first says how often a positive row outranks a negative one, ties half; the second sums precision over steps of
+    recall, without interpolation.
 
     Args:
         scores: ``(n,)``.
@@ -26,14 +29,19 @@ def roc_auc(scores: Array, positive: NDArray[np.bool_], w: Array) -> Array:
         w: weights ``(draws, n)``.
     """
     hits, misses = _groups(scores, positive, w)
-    below = misses.sum(axis=1, keepdims=True) - np.cumsum(misses, axis=1)
-    won = (hits * (below + 0.5 * misses)).sum(axis=1)
-    return ratio(won, hits.sum(axis=1) * misses.sum(axis=1))
-
-
-def average_precision(scores: Array, positive: NDArray[np.bool_], w: Array) -> Array:
-    """Return the average precision ``(draws,)``: precision summed over steps of recall, without interpolation."""
-    hits, misses = _groups(scores, positive, w)
     found, wrong = np.cumsum(hits, axis=1), np.cumsum(misses, axis=1)
     precision = ratio(found, found + wrong, 0.0)
-    return ratio((precision * hits).sum(axis=1), hits.sum(axis=1))
+    return _roc(hits, misses, wrong), ratio((precision * hits).sum(axis=1), found[:, -1])
+
+
+def roc_auc(scores: Array, positive: NDArray[np.bool_], w: Array) -> Array:
+    """Return the area under the ROC curve alone ``(draws,)``; see `areas`."""
+    hits, misses = _groups(scores, positive, w)
+    return _roc(hits, misses, np.cumsum(misses, axis=1))
+
+
+def _roc(hits: Array, misses: Array, wrong: Array) -> Array:
+    """Count the pairs of a positive and a negative row that are in order, from sums for each distinct score."""
+    below = wrong[:, -1:] - wrong
+    won = (hits * (below + 0.5 * misses)).sum(axis=1)
+    return ratio(won, hits.sum(axis=1) * wrong[:, -1])

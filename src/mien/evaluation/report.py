@@ -34,6 +34,16 @@ _SAYS = {
     "kl": "to the votes, nats",
     "js": "to the votes, nats",
     "earth_mover": "to the votes",
+    "map": "mean over labels of the average precision",
+    "f1_micro": "F1 over all labels of all rows",
+    "f1_macro": "mean F1 over labels",
+    "f1_macro_prevalence": "mean F1 of always saying a label, the baseline",
+    "hamming": "share of wrong answers over all labels of all rows",
+    "ccc": "concordance correlation (Lin 1989), mean over values",
+    "pcc": "Pearson correlation, mean over values",
+    "rmse": "root mean square error, mean over values",
+    "mae": "mean absolute error, mean over values",
+    "rmse_of_mean": "error of always saying the mean, the baseline",
 }
 
 
@@ -45,7 +55,7 @@ def render(found: Evaluation, record: dict[str, Any], *, pictures: bool = True) 
         record: its `to_dict`, with what was measured besides (`leakage`, `slices`, `robustness`, `comparison`).
         pictures: show the pictures that the model got wrong; leave them out of a page that is to be published.
     """
-    parts = [_head(found, record), _figures(found), _classes(found, record), _trust(found), _people(found)]
+    parts = [_head(found, record), figures(found.figures), _classes(found, record), _trust(found), _people(found)]
     if "comparison" in record:
         parts.append(_comparison(record["comparison"]))
     if "slices" in record:
@@ -54,11 +64,15 @@ def render(found: Evaluation, record: dict[str, Any], *, pictures: bool = True) 
         parts.append(_robustness(record["robustness"]))
     if pictures:
         parts.append(_pictures(found))
-    lead = (
-        f"{found.source.dataset}, split {found.source.split}, protocol {found.protocol}: {len(found.answers):,} rows; "
-        f"head {found.scored.head}, {found.precision} graph{', with flip' if found.flip else ''}"
+    return html.page(f"Evaluation of {record['model']}", [part for part in parts if part], lead=lead(record))
+
+
+def lead(record: dict[str, Any]) -> str:
+    """Return the line under a report's title."""
+    return (
+        f"{record['dataset']}, split {record['split']}, protocol {record['protocol']}: {record['n']:,} rows; head "
+        f"{record['head']}, {record['precision']} graph{', with flip' if record['flip'] else ''}"
     )
-    return html.page(f"Evaluation of {found.model}", [part for part in parts if part], lead=lead)
 
 
 def _head(found: Evaluation, record: dict[str, Any]) -> str:
@@ -68,28 +82,30 @@ def _head(found: Evaluation, record: dict[str, Any]) -> str:
         figure = found.figures.get(name)
         if figure is not None:
             value = f"{100 * figure.value:.1f} %" if percent else f"{figure.value:.3f}"
-            facts.append((name.replace("_", " "), value, _interval(figure, percent)))
-    notes = [html.paragraph(f"Protocol: {record['says']}.")]
+            facts.append((name.replace("_", " "), value, interval(figure, percent)))
+    return html.cards(facts) + notes(record)
+
+
+def notes(record: dict[str, Any]) -> str:
+    """Return what a reader has to know first: the protocol, leaking pictures, unreadable ones."""
+    said = [html.paragraph(f"Protocol: {record['says']}.")]
     leaks = record.get("leakage", {})
     if leaks.get("rows"):
         without = leaks.get("accuracy_without", {}).get("value")
         kept = "" if without is None else f"; without them the accuracy is {100 * without:.1f} %"
-        notes.append(
+        said.append(
             html.paragraph(
                 f"{leaks['rows']} pictures ({leaks['share']:.1%}) also lie in {' and '.join(leaks['searched'])}{kept}."
             )
         )
-    failed = len(found.answered.found.failed)
-    if failed:
-        notes.append(html.paragraph(f"{failed} pictures could not be read."))
-    return html.cards(facts) + "".join(notes)
+    if record["failed"]:
+        said.append(html.paragraph(f"{record['failed']} pictures could not be read."))
+    return "".join(said)
 
 
-def _figures(found: Evaluation) -> str:
-    rows = [
-        [name.replace("_", " "), f"{f.value:.4f}", _interval(f), _SAYS.get(name, "")]
-        for name, f in found.figures.items()
-    ]
+def figures(found: dict[str, Figure]) -> str:
+    """Return the section with every single figure and what it is."""
+    rows = [[name.replace("_", " "), f"{f.value:.4f}", interval(f), _SAYS.get(name, "")] for name, f in found.items()]
     note = html.paragraph("Intervals are 95 % bootstrap percentiles over rows.")
     return html.section("Figures", note, html.table(["figure", "value#", "interval#", "what it is"], rows))
 
@@ -258,7 +274,8 @@ def _tiles(found: Evaluation, rows: NDArray[np.int64]) -> list[tuple[bytes, str]
     ]
 
 
-def _interval(figure: Figure, percent: bool = False) -> str:
+def interval(figure: Figure, percent: bool = False) -> str:
+    """Write an interval; nothing where there is none."""
     if np.isnan(figure.low):
         return ""
     if percent:

@@ -70,6 +70,45 @@ class Answered:
     heads: dict[str, Scores]
     seconds: float
 
+    @property
+    def name(self) -> str:
+        """The model's name and version, e.g. 'expression 1'."""
+        return f"{self.model.manifest.name} {self.model.manifest.version}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what every record of an evaluation begins with, as plain JSON types."""
+        return {
+            "schema": 1,
+            "model": self.name,
+            "precision": self.model.session.precision,
+            "flip": self.model.flip,
+            "dataset": self.source.dataset,
+            "digest": self.source.digest,
+            "split": self.source.split,
+            "rows": len(self.source.columns["image"]),
+            "failed": len(self.found.failed),
+            "seconds": round(self.seconds, 2),
+        }
+
+    def records(self, figures: dict[str, Figure], head: str, protocol: str, n: int) -> list[Metric]:
+        """Return figures of this model's answers as a manifest records them; those without an interval are left out."""
+        return [
+            Metric(
+                name=name,
+                value=figure.value,
+                low=figure.low,
+                high=figure.high,
+                head=head,
+                dataset=self.source.dataset,
+                split=self.source.split,
+                protocol=protocol + (", flip" if self.model.flip else ""),
+                precision="int8" if self.model.session.precision == "int8" else "fp32",
+                n=n,
+            )
+            for name, figure in figures.items()
+            if not np.isnan(figure.low)
+        ]
+
 
 @dataclass(frozen=True)
 class Scored:
@@ -99,9 +138,6 @@ class Evaluation:
     """Figures of one model on one split under one protocol.
 
     Attributes:
-        model: name and version, e.g. 'expression 1'.
-        precision: of the graph.
-        flip: whether answers are averaged with those to the mirror image.
         scored: the answers that the figures are of.
         answered: where they come from.
         protocol: its name.
@@ -112,9 +148,6 @@ class Evaluation:
         risk: risk-coverage curve over entropy.
     """
 
-    model: str
-    precision: str
-    flip: bool
     scored: Scored
     answered: Answered
     protocol: str
@@ -137,22 +170,13 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types; the README's table and the cards are made from these."""
         labels, counts = self.answers.labels.labels, classification.confusion(self.answers)
-        return {
-            "schema": 1,
-            "model": self.model,
-            "precision": self.precision,
-            "flip": self.flip,
+        return self.answered.to_dict() | {
+            "kind": "single",
             "head": self.scored.head,
             "derived": self.scored.derived,
-            "dataset": self.source.dataset,
-            "digest": self.source.digest,
-            "split": self.source.split,
             "protocol": self.protocol,
             "says": protocols.get(self.protocol).says,
             "n": len(self.answers),
-            "rows": len(self.source.columns["image"]),
-            "failed": len(self.answered.found.failed),
-            "seconds": round(self.answered.seconds, 2),
             "labels": list(labels),
             "metrics": {name: figure.to_dict() for name, figure in self.figures.items()},
             "per_class": {
@@ -175,22 +199,9 @@ class Evaluation:
 
     def metrics(self, names: tuple[str, ...] = ("accuracy", "balanced_accuracy", "macro_f1", "ece")) -> list[Metric]:
         """Return the main figures as a manifest records them."""
-        return [
-            Metric(
-                name=name,
-                value=self.figures[name].value,
-                low=self.figures[name].low,
-                high=self.figures[name].high,
-                head=self.scored.head,
-                dataset=self.source.dataset,
-                split=self.source.split,
-                protocol=self.protocol + (", flip" if self.flip else ""),
-                precision="int8" if self.precision == "int8" else "fp32",
-                n=len(self.answers),
-            )
-            for name in (*names, "coverage", "set_size")
-            if name in self.figures and not np.isnan(self.figures[name].low)
-        ]
+        wanted = (*names, "coverage", "set_size")
+        found = {name: self.figures[name] for name in wanted if name in self.figures}
+        return self.answered.records(found, self.scored.head, self.protocol, len(self.answers))
 
 
 def evaluate(model: ExpressionModel, source: Source, protocol: str, *, draws: int = bootstrap.DRAWS) -> Evaluation:
@@ -228,11 +239,16 @@ def answer(model: ExpressionModel, source: Source, *, found: Crops | None = None
     return Answered(model, source, found, heads, time.perf_counter() - started)
 
 
-def score(answered: Answered, protocol: str) -> Scored:
+def score(answered: Answered, protocol: str, head: str | None = None) -> Scored:
     """Put answers beside the targets of a protocol.
 
+    Args:
+        answered: of a model.
+        protocol: its name, see `protocols`.
+        head: that is scored; None takes the one of the protocol's label set.
+
     Raises:
-        DataError: no row fits the protocol, or the model has no head for it.
+        DataError: no row fits the protocol, or no head of the model answers it.
         UnknownNameError: no such protocol.
     """
     source, found, manifest = answered.source, answered.found, answered.model.manifest
@@ -240,7 +256,9 @@ def score(answered: Answered, protocol: str) -> Scored:
     counts = targets.target[found.rows] >= 0
     if not counts.any():
         raise DataError(f"no row of {source.dataset}, split '{source.split}', counts under the protocol '{protocol}'")
-    head = _head_for(manifest, targets.label_set)
+    head = head or _head_for(manifest, targets.label_set)
+    if manifest.head(head).kind != "single":
+        raise DataError(f"the protocol '{protocol}' judges one label out of several; head '{head}' does not answer so")
     values, derived = _carry(answered.heads[head], targets.label_set)
     rows = found.rows[counts]
     return Scored(
@@ -266,9 +284,9 @@ def again(found: Evaluation, pixels: NDArray[np.uint8], at: NDArray[np.int64]) -
     return Answers(found.answers.labels, _carry(own, found.answers.labels.name)[0], found.answers.target[at])
 
 
-def figures(answered: Answered, protocol: str, *, draws: int = bootstrap.DRAWS) -> Evaluation:
-    """Make figures of answers under a protocol; see `evaluate`."""
-    scored, model = score(answered, protocol), answered.model
+def figures(answered: Answered, protocol: str, *, head: str | None = None, draws: int = bootstrap.DRAWS) -> Evaluation:
+    """Make figures of answers under a protocol; see `evaluate` and `score`."""
+    scored = score(answered, protocol, head)
     answers, targets = scored.answers, scored.targets
     truth = None if targets.distribution is None else targets.distribution[scored.rows]
     voted = None if truth is None else ~np.isnan(truth).any(axis=1)
@@ -285,9 +303,6 @@ def figures(answered: Answered, protocol: str, *, draws: int = bootstrap.DRAWS) 
     measured = bootstrap.measure(everything, len(answers), draws=draws)
     doubt = Scores(answers.labels, answers.probabilities.astype(np.float32)).entropy.astype(np.float64)
     return Evaluation(
-        model=f"{model.manifest.name} {model.manifest.version}",
-        precision=model.session.precision,
-        flip=model.flip,
         scored=scored,
         answered=answered,
         protocol=protocol,

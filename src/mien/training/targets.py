@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mien import labels as label_sets
 from mien.datasets import ferplus
 from mien.errors import DataError
+from mien.evaluation import protocols
 
 Kind = Literal["label", "votes", "present", "values", "affect"]
 
@@ -86,11 +87,10 @@ def _votes(
     row: Mapping[str, Any], target: Target, soft: NDArray[np.float32], hard: NDArray[np.int64], where: str
 ) -> None:
     own = row["votes_set"] == target.labels
-    found = row["votes"] if own else (row["other_votes"] or {}).get(target.labels)
+    labels = label_sets.get(target.labels)
+    found = protocols.strengths(labels, row["votes_set"], row["votes"], row["other_votes"], where)
     if found is None:
         return
-    if len(found) != len(soft):
-        raise DataError(f"{where}: {len(found)} votes for the {len(soft)} labels of '{target.labels}'")
     votes = np.asarray(found, np.float32)
     if target.kind == "votes":
         outside = np.asarray([(row["votes_outside"] if own else None) or [0.0]], np.float32)

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.fixtures.models import tiny_outputs
 from tests.fixtures.patterns import tiny_faces
+from tests.fixtures.tables import spots
 
 from mien.cli.main import main
 
@@ -64,6 +66,60 @@ def test_evaluate_names_what_is_wrong(
     options: list[str], says: str, model: Path, table: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("evaluate", model, table, *options) == 2
+    assert says in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A model of action units, valence and arousal, and a table with both."""
+    folder = tmp_path_factory.mktemp("outputs")
+    spots(folder / "table", train=14, val=56)
+    return tiny_outputs(folder / "model"), folder / "table"
+
+
+@pytest.mark.parametrize(
+    ("options", "protocol", "figures"),
+    [
+        ([], "present", ("map", "f1_macro", "f1_macro_prevalence", "hamming", "AU12")),
+        (["--protocol", "affect"], "affect", ("ccc", "pcc", "rmse", "valence", "arousal")),
+    ],
+)
+def test_evaluate_scores_heads_of_every_kind(
+    options: list[str],
+    protocol: str,
+    figures: tuple[str, ...],
+    outputs: tuple[Path, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    model, table = outputs
+    record, page = tmp_path / "out.json", tmp_path / "out.html"
+    common = ["--draws", "100", "--json", record, "--report", page, "--compare", model, "--card"]
+    assert run("evaluate", model, table, *options, *common) == 0
+    found = json.loads(record.read_text())
+    assert found["protocol"] == protocol
+    assert all(d["value"] == 0 for d in found["comparison"]["differences"].values() if d["value"] is not None)
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in figures)
+    assert "Hardest pictures" in page.read_text()
+    assert f"| {protocol} |" in (model / "card.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--slices"], "--slices needs one right label a row"),
+        (["--robustness"], "--robustness needs one right label a row"),
+        (["--head", "unit"], "no head named 'unit'. Did you mean 'units'"),
+        (["--protocol", "hard", "--head", "units"], "head 'units' does not answer so"),
+        (["--protocol", "strength", "--head", "units"], "judges heads of the kind 'value'"),
+    ],
+)
+def test_evaluate_refuses_what_a_kind_of_head_has_not(
+    options: list[str], says: str, outputs: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, table = outputs
+    assert run("evaluate", model, table, "--draws", "100", *options) == 2
     assert says in capsys.readouterr().err
 
 

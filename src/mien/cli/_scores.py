@@ -1,0 +1,105 @@
+"""How `mien evaluate` shows what it found on the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mien.cli import output
+
+if TYPE_CHECKING:
+    from mien.evaluation.bootstrap import Figure
+    from mien.evaluation.detection import DetectionReport
+    from mien.evaluation.outputs import OutputEvaluation
+    from mien.evaluation.scoring import Evaluation
+
+Record = dict[str, Any]
+
+
+def one_label(found: Evaluation, record: Record) -> None:
+    """Show the figures of a head that answers with one label, its classes and confusion."""
+    _title(record)
+    rows = [[name, *cells(figure)] for name, figure in found.figures.items()]
+    rows += [[f"people: {name}", *cells(figure)] for name, figure in found.people.items()]
+    output.stdout.print(output.table(None, ["figure", "value#", "low#", "high#"], rows))
+    labels = found.answers.labels.labels
+    _each(labels, found.per_class)
+    body = [[label, *map(str, row)] for label, row in zip(labels, record["confusion"], strict=True)]
+    title = "true label a row, answer a column"
+    output.stdout.print(output.table(title, ["", *(f"{label}#" for label in labels)], body))
+    _leaks(record["leakage"])
+    if "comparison" in record:
+        c = record["comparison"]
+        d = c["difference"]
+        _say(
+            f"{c['other']} is {100 * d['value']:+.2f} points ({100 * d['low']:+.2f} to {100 * d['high']:+.2f}) against "
+            f"it; McNemar p = {c['p_value']:.3g}"
+        )
+
+
+def outputs(found: OutputEvaluation, record: Record) -> None:
+    """Show the figures of a head whose outputs stand by themselves, together and one by one."""
+    _title(record)
+    rows = [[name, *cells(figure)] for name, figure in found.figures.items()]
+    output.stdout.print(output.table(None, ["figure", "value#", "low#", "high#"], rows))
+    _each(found.outputs.labels.labels, found.per_output)
+    _leaks(record["leakage"])
+    if "comparison" in record:
+        rows = [[name, *(f"{d[k]:+.4f}" for k in ("value", "low", "high"))] for name, d in _differences(record)]
+        other = record["comparison"]["other"]
+        output.stdout.print(output.table(f"{other} against it", ["figure", "difference#", "low#", "high#"], rows))
+
+
+def detector(found: DetectionReport, threshold: float) -> None:
+    """Show what a face detector finds by size of the face."""
+    rows = [[f"{s.min_height:.0f} px", str(s.faces), *cells(s.ap), f"{s.recall:.3f}"] for s in found.sizes]
+    output.stdout.print(output.table(None, ["faces from#", "n#", "AP@0.5#", "low#", "high#", "recall#"], rows))
+    _say(
+        f"{found.photos} photos at side {found.side}; mean point error {found.point_error:.3f} of the box side over "
+        f"{found.point_faces} faces; {found.clean:.1%} of {found.faceless} faceless photos clean at score "
+        f"{threshold:.2f}"
+    )
+
+
+def unread(failed: dict[int, str]) -> None:
+    """Name the first pictures that could not be read."""
+    for reason in list(failed.values())[:5]:
+        output.warn(reason)
+    if len(failed) > 5:
+        output.warn(f"and {len(failed) - 5} more pictures could not be read")
+
+
+def cells(figure: Figure) -> list[str]:
+    """Return a figure and its interval as cells of a table."""
+    return [f"{figure.value:.4f}", f"{figure.low:.4f}", f"{figure.high:.4f}"]
+
+
+def _title(record: Record) -> None:
+    _say(
+        f"{record['model']} ({record['precision']}{', flip' if record['flip'] else ''}), head {record['head']}, on "
+        f"{record['dataset']}, split {record['split']}, protocol {record['protocol']}: {record['n']} rows"
+    )
+
+
+def _each(labels: tuple[str, ...], figures: dict[str, list[Figure]]) -> None:
+    names = list(figures)
+    body = [[label, *(f"{figures[name][i].value:.3f}" for name in names)] for i, label in enumerate(labels)]
+    output.stdout.print(output.table(None, ["label", *(f"{name}#" for name in names)], body))
+
+
+def _differences(record: Record) -> list[tuple[str, dict[str, float]]]:
+    found = record["comparison"]["differences"].items()
+    return [(name, d) for name, d in found if d["low"] is not None]
+
+
+def _leaks(leaks: Record) -> None:
+    if leaks["rows"]:
+        rest = leaks.get("accuracy_without")
+        kept = f"; accuracy without them {rest['value']:.4f}" if rest else ""
+        output.warn(
+            f"{leaks['rows']} of the split's pictures ({leaks['share']:.1%}) are also in "
+            f"{', '.join(leaks['searched'])}{kept}"
+        )
+
+
+def _say(text: str) -> None:
+    output.stdout.print(text, highlight=False, markup=False, soft_wrap=True)
