@@ -1,12 +1,20 @@
-# The server: base package and the 'serve' extra, no torch, no compiler, no root.
+# The server with the Studio: base package and the 'serve' extra, no torch, no compiler, no root.
 #
 #   docker build -f docker/serve.Dockerfile -t mien-serve .
 #   docker run --rm -p 8000:8000 --read-only mien-serve
 
+FROM node:20-slim AS studio
+WORKDIR /src/web
+COPY web/package.json web/package-lock.json ./
+RUN npm ci --no-audit --no-fund
+COPY web ./
+RUN npm run build
+
 FROM python:3.11-slim AS build
 WORKDIR /src
-COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY pyproject.toml hatch_build.py constraints.txt README.md LICENSE ./
 COPY src src
+COPY --from=studio /src/src/mien/serving/static src/mien/serving/static
 RUN python -m venv /opt/mien \
  && /opt/mien/bin/pip install --no-cache-dir --constraint constraints.txt '.[serve]'
 

@@ -6,11 +6,11 @@
 FROM python:3.11-slim
 RUN useradd --create-home --uid 10001 mien
 WORKDIR /work
-COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY pyproject.toml hatch_build.py constraints.txt README.md LICENSE ./
 COPY src src
 RUN pip install --no-cache-dir --constraint constraints.txt '.[train]'
 COPY recipes recipes
 RUN mkdir /data /runs && chown mien /data /runs /work
-USER mien
+USER 10001
 VOLUME ["/data", "/runs"]
 ENTRYPOINT ["mien"]

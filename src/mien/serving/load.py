@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -143,7 +144,13 @@ async def at_rate(url: str, data: bytes, *, rate: float, seconds: float) -> Load
 
 
 async def without_pause(
-    url: str, data: bytes, *, clients: int, requests: int, each: Callable[[bytes], None] | None = None
+    url: str,
+    data: bytes,
+    *,
+    clients: int,
+    requests: int = sys.maxsize,
+    until: Callable[[], bool] | None = None,
+    each: Callable[[bytes], None] | None = None,
 ) -> Load:
     """Let clients send requests one after another, each as soon as its last one is answered.
 
@@ -151,7 +158,8 @@ async def without_pause(
         url: of the server.
         data: the request.
         clients: connections.
-        requests: of each client.
+        requests: of each client at most.
+        until: asked before every request; a client stops when it is true.
         each: called with the body of every answer.
     """
     load = Load()
@@ -159,6 +167,8 @@ async def without_pause(
     async def client() -> None:
         connection = Connection(url)
         for _ in range(requests):
+            if until and until():
+                break
             start = perf_counter()
             try:
                 status, body = await connection.send(data)

@@ -11,9 +11,10 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import FastAPI
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ray import serve
 
+from mien.errors import MienError
 from mien.serving import logs, settings
 from mien.serving.app import create
 from mien.serving.settings import ServeSettings
@@ -27,6 +28,9 @@ class Scale(BaseModel):
         max_replicas: under the highest load.
         ongoing: requests that one replica has under way when the number is right.
         cpus: processors that one replica is given.
+        window_seconds: over which the load is averaged.
+        up_seconds: how long the load has to ask for more replicas before there are.
+        down_seconds: how long it has to ask for fewer.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -35,6 +39,15 @@ class Scale(BaseModel):
     max_replicas: int = Field(4, ge=1)
     ongoing: float = Field(8.0, gt=0)
     cpus: float = Field(1.0, gt=0)
+    window_seconds: float = Field(30.0, gt=10)
+    up_seconds: float = Field(10.0, ge=0)
+    down_seconds: float = Field(300.0, ge=0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Scale:
+        if self.min_replicas > self.max_replicas:
+            raise ValueError(f"min_replicas {self.min_replicas} is above max_replicas {self.max_replicas}")
+        return self
 
 
 def build(arguments: dict[str, Any]) -> serve.Application:
@@ -48,7 +61,13 @@ def build(arguments: dict[str, Any]) -> serve.Application:
     """
     own = {name: value for name, value in arguments.items() if name in Scale.model_fields}
     rest = {name: value for name, value in arguments.items() if name not in own}
-    return application(settings.load(**rest), Scale.model_validate(own))
+    try:
+        scale = Scale.model_validate(own)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"]) or "replicas"
+        raise MienError(f"the setting '{name}' of Ray Serve does not fit: {first['msg'].lower()}") from error
+    return application(settings.load(**rest), scale)
 
 
 def application(chosen: ServeSettings, scale: Scale) -> serve.Application:
@@ -68,6 +87,9 @@ def application(chosen: ServeSettings, scale: Scale) -> serve.Application:
             "min_replicas": scale.min_replicas,
             "max_replicas": scale.max_replicas,
             "target_ongoing_requests": scale.ongoing,
+            "look_back_period_s": scale.window_seconds,
+            "upscale_delay_s": scale.up_seconds,
+            "downscale_delay_s": scale.down_seconds,
         },
     )
     return deployment(serve.ingress(make)()).bind()
