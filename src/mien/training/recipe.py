@@ -219,8 +219,8 @@ def load(path: Path, overrides: Iterable[str] = ()) -> Recipe:
 def parse(data: Mapping[str, Any], overrides: Iterable[str] = ()) -> Recipe:
     """Make a typed recipe of plain data, such as a TOML file or a checkpoint holds."""
     merged = _copy(data)
-    for override in overrides:
-        _set(merged, override)
+    for path, value in read_overrides(overrides).items():
+        _set(merged, path, value)
     task = merged.get("task")
     if not isinstance(task, str):
         raise RecipeError(f"a recipe needs a task, one of: {', '.join(TASKS.names())}")
@@ -240,16 +240,27 @@ def _copy(data: Mapping[str, Any]) -> dict[str, Any]:
     return {key: _copy(value) if isinstance(value, Mapping) else value for key, value in data.items()}
 
 
-def _set(data: dict[str, Any], override: str) -> None:
-    """Apply one ``a.b=value``; the value is read as TOML, and as plain text when it is none."""
-    path, sign, text = override.partition("=")
-    if not sign or not path.strip():
-        raise RecipeError(f"'{override}' is not an override; write key=value, for example optim.lr=3e-4")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text.strip()
-    *parents, last = path.strip().split(".")
+def read_overrides(overrides: Iterable[str]) -> dict[str, Any]:
+    """Read ``a.b=value`` texts as dotted keys and values; a value is TOML, or plain text when it is none.
+
+    Raises:
+        RecipeError: a text is no override.
+    """
+    found = {}
+    for override in overrides:
+        path, sign, text = override.partition("=")
+        if not sign or not path.strip():
+            raise RecipeError(f"'{override}' is not an override; write key=value, for example optim.lr=3e-4")
+        try:
+            found[path.strip()] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            found[path.strip()] = text.strip()
+    return found
+
+
+def _set(data: dict[str, Any], path: str, value: Any) -> None:
+    """Put a value at a dotted key."""
+    *parents, last = path.split(".")
     for parent in parents:
         inner = data.setdefault(parent, {})
         if not isinstance(inner, dict):
