@@ -6,11 +6,13 @@ import base64
 from collections.abc import Iterable, Sequence
 from html import escape
 
-_STYLE = """
+_COLORS = """
 :root{color-scheme:light dark;--ink:#1c2330;--soft:#5b6576;--line:#d9dee7;--paper:#fff;--panel:#f5f7fa;--main:#2f6db5;
 --other:#c2571a;--good:#2c8a57;--bad:#b83a3a}
 @media(prefers-color-scheme:dark){:root{--ink:#e6e9ef;--soft:#9aa5b5;--line:#343c4a;--paper:#12161d;--panel:#1b212b;
 --main:#6aa6ea;--other:#e08a4f;--good:#5cc08a;--bad:#e07a7a}}
+"""
+_STYLE = """
 *{box-sizing:border-box}body{margin:0;background:var(--paper);color:var(--ink);
 font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
 main{max-width:1080px;margin:0 auto;padding:24px 16px 64px}h1{font-size:1.7rem;line-height:1.2;margin:.2em 0}
@@ -38,9 +40,16 @@ def page(title: str, parts: Iterable[str], *, lead: str = "") -> str:
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n"
+        f"<title>{escape(title)}</title><style>{_COLORS}{_STYLE}</style></head>\n"
         f"<body><main><h1>{escape(title)}</h1>{opening}\n{body}\n</main></body></html>\n"
     )
+
+
+def picture(chart: str) -> str:
+    """Return a chart of `mien.charts` as an SVG file of its own, with its colours inside."""
+    rules = "svg{background:var(--paper)}text{fill:var(--ink);font:12px system-ui,sans-serif}"
+    head, sign, rest = chart.partition(">")
+    return f'{head} xmlns="http://www.w3.org/2000/svg"{sign}<style>{_COLORS}{rules}</style>{rest}\n'
 
 
 def section(title: str, *parts: str) -> str:

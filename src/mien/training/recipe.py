@@ -197,7 +197,7 @@ class Recipe(Section):
     sweep: Sweep = Sweep()
 
 
-R = TypeVar("R", bound=Recipe)
+R = TypeVar("R", bound=Section)
 
 
 def load(path: Path, overrides: Iterable[str] = ()) -> Recipe:
@@ -229,7 +229,7 @@ def parse(data: Mapping[str, Any], overrides: Iterable[str] = ()) -> Recipe:
 
 
 def validate(kind: type[R], data: Mapping[str, Any]) -> R:
-    """Check plain data against a recipe class, turning every finding into one sentence."""
+    """Check plain data against a recipe class (or another section), turning every finding into one sentence."""
     try:
         return kind.model_validate(data)
     except ValidationError as error:
