@@ -160,7 +160,8 @@ def react(faces: Faces | None = None, scene: Scores | None = None, policy: Polic
     """Decide on the reactions to a picture.
 
     A face counts unless the model abstained from it. A label's score over several faces is the highest one, because
-    one sad person makes a picture sad.
+    one sad person makes a picture sad. Scores of the whole picture that were only derived (from valence and arousal)
+    speak where no face counts: beside a face they would but water it down.
 
     Args:
         faces: what was read from the picture's faces.
@@ -176,7 +177,7 @@ def react(faces: Faces | None = None, scene: Scores | None = None, policy: Polic
         counted = np.array([reason is None for reason in faces.abstained])
         if counted.any():
             sources["faces"] = _carry(faces.heads[faces.primary][counted], policy.label_set)
-    if scene is not None and len(scene):
+    if scene is not None and len(scene) and (scene.derived is None or not sources):
         sources["scene"] = _carry(scene, policy.label_set)
     return decide(sources, policy, _note(faces, sources))
 

@@ -175,6 +175,7 @@ class Faces:
         image: the picture's name (its path, or None for arrays and bytes).
         error: why the picture could not be read; a result with an error has no faces.
         tracker_id: ``int64 (n,)`` stable ids in a video, or None.
+        columns: further measures by name, of length n; NaN where one could not be taken.
     """
 
     detections: Detections
@@ -304,7 +305,8 @@ class Faces:
         if self.tracker_id is not None:
             face["tracker_id"] = int(self.tracker_id[i])
         for name, column in self.columns.items():
-            face[name] = column[i].tolist()
+            value = column[i].tolist()
+            face[name] = value if not isinstance(value, float) else None if np.isnan(value) else _plain(value)
         return face
 
     def to_table(self) -> list[dict[str, Any]]:
@@ -322,6 +324,9 @@ class Faces:
                 row |= {"label": self.label[i], "label_confidence": _plain(self.confidence[i])}
                 row["entropy"] = _plain(self.entropy[i])
             row |= {"quality": _plain(self.quality[i]), "abstained": self.abstained[i]}
+            for name, column in self.columns.items():
+                value = column[i].tolist()
+                row |= {name: _plain(value) if isinstance(value, float) else value} if column.ndim == 1 else {}
             for name, head in self.heads.items():
                 row |= {f"{name}_{label}": _plain(p) for label, p in zip(head.labels, head.values[i], strict=True)}
             rows.append(row)

@@ -52,6 +52,9 @@ def command(
     compound: Annotated[
         bool, typer.Option("--compound", help="Add compound expressions, derived from the basic ones.")
     ] = False,
+    pose: Annotated[
+        bool, typer.Option("--pose", help="Add head pose, eyes, mouth and blinks from landmarks; abstain by them.")
+    ] = False,
     flip: Annotated[bool, typer.Option("--flip", help="Average with the mirror image: better, half as fast.")] = False,
     threads: Annotated[int | None, typer.Option(metavar="N", min=1, help="Pictures read at the same time.")] = None,
     labels: Annotated[str, typer.Option(metavar="SET", help="vlm: label set to choose from.")] = "ekman7",
@@ -66,9 +69,11 @@ def command(
     readable.
     """
     from mien.cli import predict_video, predict_vlm
+    from mien.imaging import image
     from mien.imaging.video import is_video
     from mien.recognition.compound import add as add_compound
     from mien.recognition.pipeline import Recognizer
+    from mien.recognition.pose_reader import PoseReader
 
     videos: list[str | int] = [path for path in paths or () if is_video(path)]
     videos += [] if camera is None else [camera]
@@ -87,11 +92,14 @@ def command(
     pictures = list_pictures(stills) if stills or not videos else []
     with closing, ExitStack() as stack:
         sinks = _Sinks(json, csv, annotate, stack)
-        moving = predict_video.Outputs(sinks.json, sinks.csv, parquet, annotate, timeline, tracks, compound)
+        measured = PoseReader() if pose else None
+        moving = predict_video.Outputs(sinks.json, sinks.csv, parquet, annotate, timeline, tracks, compound, measured)
         read = failed = 0
         if videos:
             read, failed = predict_video.run(videos, recognizer, moving, every=every, fps=fps)
         for faces in _progress(recognizer, pictures, quiet="-" in (json, csv)):
+            if measured is not None and len(faces) and faces.image:
+                faces = measured.add(image.read(faces.image), faces)
             sinks.write(add_compound(faces) if compound else faces)
             read, failed = read + (faces.error is None), failed + (faces.error is not None)
     if failed:

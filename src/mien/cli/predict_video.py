@@ -20,8 +20,10 @@ from mien.errors import ImageError, MienError, MissingExtraError
 if TYPE_CHECKING:
     from mien.imaging.video import Video
     from mien.recognition.pipeline import Recognizer
+    from mien.recognition.pose_reader import PoseReader
     from mien.recognition.tracks import TrackLog
     from mien.recognition.video import Every, FrameFaces
+    from mien.results import Faces
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Outputs:
         timeline: HTML page; of several videos each gets its own, named after it.
         tracks: csv or parquet file with one row a person.
         compound: whether compound expressions are added, derived from the basic ones.
+        pose: measures head, eyes and mouth, and makes them reasons to abstain; None leaves that out.
     """
 
     json: output.JsonLines | None = None
@@ -45,6 +48,7 @@ class Outputs:
     timeline: Path | None = None
     tracks: Path | None = None
     compound: bool = False
+    pose: PoseReader | None = None
 
     def __post_init__(self) -> None:
         if self.tracks is not None and self.tracks.suffix not in {".csv", ".parquet"}:
@@ -113,7 +117,6 @@ class _One:
 
     def read(self, recognizer: Recognizer, every: Every) -> None:
         """Read all frames; whatever ends the reading, what was read is written to its end."""
-        from mien.recognition import compound
         from mien.recognition.video import VideoRecognizer
 
         frames = VideoRecognizer(recognizer, every=every)(self.video)
@@ -124,12 +127,22 @@ class _One:
                 from mien.imaging.video import VideoWriter
 
                 writer = stack.enter_context(closing(VideoWriter(self.outputs.annotate / f"{self.stem}.mp4")))
-            for frame in self._progress(frames):
-                self._write(replace(frame, faces=compound.add(frame.faces)) if self.outputs.compound else frame)
+            for plain in self._progress(frames):
+                frame = replace(plain, faces=self._more(plain))
+                self._write(frame)
                 if writer is not None:
                     from mien.imaging import draw
 
                     writer.write(draw.annotate(frame.pixels, frame.faces), frame.time)
+
+    def _more(self, frame: FrameFaces) -> Faces:
+        """Return a frame's faces with what was asked for beyond expressions."""
+        from mien.recognition import compound
+
+        faces = frame.faces
+        if self.outputs.pose is not None:
+            faces = self.outputs.pose.add(frame.pixels, faces, frame.time)
+        return compound.add(faces) if self.outputs.compound else faces
 
     def _write(self, frame: FrameFaces) -> None:
         self.log.add(frame)
@@ -216,7 +229,7 @@ class _Parquet:
 
     def _schema(self, row: dict[str, Any]) -> Any:
         """Take types from a row; a column that is empty there (no reason to abstain) holds text."""
-        kinds = {int: self._pa.int64(), float: self._pa.float64()}
+        kinds = {bool: self._pa.bool_(), int: self._pa.int64(), float: self._pa.float64()}
         return self._pa.schema([(name, kinds.get(type(value), self._pa.string())) for name, value in row.items()])
 
     def close(self) -> None:

@@ -33,14 +33,23 @@ def command(
     pixels = image.read(picture)
     faces = Recognizer(detector=detector, model=model).read([pixels], [str(picture)])[0]
     looker = whole.load(scene)
-    decided = reactions.react(faces, looker(pixels) if looker else None, rules)
+    heads = looker.read(pixels) if looker else {}
+    decided = reactions.react(faces, looker.emotions(heads) if looker else None, rules)
+    conveyed = {
+        label: round(float(value), 4)
+        for head in heads.values()
+        for label, value in zip(head.labels, head.values[0], strict=True)
+    }
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # a terminal set to ASCII would refuse the emoji
     if json:
-        typer.echo(jsonlib.dumps({"image": str(picture), "faces": len(faces), **decided.to_dict()}, ensure_ascii=False))
+        record = {"image": str(picture), "faces": len(faces), "scene": conveyed or None, **decided.to_dict()}
+        typer.echo(jsonlib.dumps(record, ensure_ascii=False))
         return
     seen = ", ".join(f"{name} {decided.emotion_scores[name]:.2f}" for name in decided.predicted_emotions)
     typer.echo(f"emotions  {seen or 'none'} ({decided.note})")
+    if conveyed:
+        typer.echo(f"picture   {', '.join(f'{label} {value:.2f}' for label, value in conveyed.items())}")
     typer.echo(f"allowed   {' '.join(decided.allowed_emojis)}")
     typer.echo(f"blocked   {' '.join(decided.blocked_emojis) or 'none'}")
     for decision in decided.decisions:

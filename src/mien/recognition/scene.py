@@ -1,4 +1,8 @@
-"""What a whole picture conveys, faces or not: a model folder for the task 'scene', where one is installed."""
+"""What a whole picture conveys, faces or not: a model folder for the task 'scene', such as the one in the package.
+
+A model may score emotions itself. One that gives valence and arousal, as the package's does, has its emotions derived
+from them (see `circumplex`).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from typing import Any
 from mien import detection, hub, manifest
 from mien.errors import ModelError
 from mien.imaging.image import RGB
+from mien.recognition import circumplex
 from mien.recognition.expression import ExpressionModel
 from mien.results import Scores
 
@@ -30,11 +35,26 @@ class SceneModel:
         if self.manifest.task != "scene":
             raise ModelError(f"{self.manifest.name} is a model for {self.manifest.task}, not for whole pictures")
         self._all = detection.load("none")
+        errors = [metric.value for metric in self.manifest.metrics if metric.name.startswith("rmse of ")]
+        self._error = sum(errors) / len(errors) if errors else 0.0
 
     def __call__(self, image: RGB) -> Scores:
-        """Return the primary head's scores ``(1, k)`` for a picture ``uint8 (H, W, 3)``."""
+        """Return scores over emotions ``(1, k)`` for a picture ``uint8 (H, W, 3)``."""
+        return self.emotions(self.read(image))
+
+    def read(self, image: RGB) -> dict[str, Scores]:
+        """Return the scores ``(1, k)`` of every head for a picture ``uint8 (H, W, 3)``."""
         crop = self.network.crops(image, self._all.detect([image])[0], whole=True)
-        return self.network.predict(crop)[self.network.primary]
+        return self.network.predict(crop)
+
+    def emotions(self, heads: dict[str, Scores]) -> Scores:
+        """Return what the primary head says of emotions; of valence and arousal what is derived from them.
+
+        Places of words are widened by the error that the model was measured to have.
+        """
+        primary = self.manifest.head(self.network.primary)
+        main = heads[primary.name]
+        return circumplex.derive(main, error=self._error) if primary.kind == "value" else main
 
 
 def installed() -> list[str]:
