@@ -87,7 +87,7 @@ def convert(
     work = _Convert(spec, root, out, dry_run)
     items = _distinct(source.rows() if isinstance(source, Table) else _listed(root))
     parts = out / ".convert"
-    made = _direct(work, items) if dry_run else shards.run(items, work, parts, asdict(spec), engine or Engine(batch=16))
+    made = _direct(work, items) if dry_run else _sharded(items, work, parts, engine)
     failures: list[str] = []
     rows = _kept(made, failures, progress)
     if dry_run or not isinstance(source, Table):
@@ -123,6 +123,15 @@ def _distinct(rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         if taken.setdefault(stem, row["image"]) != row["image"]:
             raise DataError(f"'{row['image']}' and '{taken[stem]}' would get the same name; rename one of them")
         yield row
+
+
+def _sharded(
+    items: Iterator[dict[str, Any]], work: _Convert, parts: Path, engine: Engine | None
+) -> Iterator[dict[str, Any]]:
+    def lost(item: dict[str, Any], reason: str) -> list[dict[str, Any]]:
+        return [{"failure": f"{item['image']}: {reason}"}]
+
+    return shards.run(items, work, parts, asdict(work.spec), engine or Engine(batch=16), lost=lost)
 
 
 def _direct(work: _Convert, items: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -126,7 +126,7 @@ def crop(
             pass
         return Cropped(None, tally.statistics(), tuple(tally.failures))
     parts = out / ".crop"
-    made = shards.run(_pictures(table), work, parts, asdict(spec), engine)
+    made = shards.run(_pictures(table), work, parts, asdict(spec), engine, lost=_lost)
     note = f"faces ({spec.faces}) cropped {spec.kind} at {spec.size} px with {spec.detector}"
     with TableWriter(out / "table.parquet", extended(table.origin, note)) as writer:
         for row in tally.crops(made, progress):
@@ -161,6 +161,10 @@ def _pictures(table: Table) -> Iterator[dict[str, Any]]:
         found = list(rows)
         yield {"image": image, "number": number, "rows": found}
         number += len(found)
+
+
+def _lost(item: dict[str, Any], reason: str) -> list[dict[str, Any]]:
+    return [{"kind": "picture", "faces": 0, "small": 0, "failure": f"{item['image']}: {reason}"}]
 
 
 class _Tally:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import Any, get_type_hints
 import cv2
 import numpy as np
 
+from mien import storage
 from mien.curation import measure, shards
 from mien.curation.shards import Engine
 from mien.curation.table import Origin, Table, TableWriter, open_table
@@ -99,18 +98,20 @@ def import_dataset(
     """
     module = READERS.module(name)
     info: Info = module.INFO
-    if Path(source).is_dir() and Path(out).resolve().is_relative_to(Path(source).resolve()) and not dry_run:
+    source, out = storage.locate(source), storage.locate(out)
+    same = storage.is_remote(source) == storage.is_remote(out)
+    if same and source.is_dir() and out.resolve().is_relative_to(source.resolve()) and not dry_run:
         raise DataError(f"the table cannot go into '{out}', inside the data set itself; give a folder beside it")
-    samples = module.read(Path(source), **{key: value for key, value in options.items() if value is not None})
-    store = _Store(name, info, Path(out), link, dry_run)
+    samples = module.read(source, **{key: value for key, value in options.items() if value is not None})
+    store = _Store(name, info, out, link, dry_run)
     items = ({"sample": sample} for sample in samples)
     if dry_run:
         rows = (row for item in items for row in store([item]))
         return _collect(rows, None, progress, source)
-    (Path(out) / IMAGES).mkdir(parents=True, exist_ok=True)
-    parts = Path(out) / ".import"
-    made = shards.run(items, store, parts, {"reader": name, "link": link}, engine or Engine())
-    with TableWriter(Path(out) / "table.parquet", Origin(info.title, info.licence, info.citation)) as writer:
+    (out / IMAGES).mkdir(parents=True, exist_ok=True)
+    parts = out / ".import"
+    made = shards.run(items, store, parts, {"reader": name, "link": link}, engine or Engine(), lost=_lost)
+    with TableWriter(out / "table.parquet", Origin(info.title, info.licence, info.citation)) as writer:
         done = _collect(made, writer, progress, source)
     shards.finish(parts)
     return Imported(open_table(writer.path), done.count, done.failures)
@@ -132,6 +133,10 @@ def _collect(
         why = f"; the first of {len(failures)} pictures that failed: {failures[0]}" if failures else ""
         raise DataError(f"'{source}' holds no samples{why}")
     return Imported(None, count, tuple(failures))
+
+
+def _lost(item: dict[str, Any], reason: str) -> list[dict[str, Any]]:
+    return [{"failure": f"{item['sample'].name}: {reason}"}]
 
 
 @dataclass(frozen=True)
@@ -177,7 +182,7 @@ class _Store:
             raise DataError(f"sample '{sample.name}' has no picture; import the data set that holds its pictures")
         facts = measure.of_file(sample.path)
         if not self.dry_run:
-            self._place(sample.path, target)
+            storage.place(sample.path, target, link=self.link)
         return {"image": image, **facts}
 
     def _encode(self, pixels: np.ndarray[Any, np.dtype[np.uint8]], target: Path) -> dict[str, Any]:
@@ -190,16 +195,6 @@ class _Store:
         if not self.dry_run:
             target.write_bytes(data)
         return {"sha256": hashlib.sha256(data).hexdigest(), **measure.of_pixels(rgb)}
-
-    def _place(self, path: Path, target: Path) -> None:
-        target.unlink(missing_ok=True)
-        if self.link:
-            try:
-                os.link(path.resolve(), target)
-                return
-            except OSError:  # another file system: a copy does as well
-                pass
-        shutil.copyfile(path, target)
 
 
 def _said(sample: Sample, name: str, info: Info) -> dict[str, Any]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mien import storage
 from mien.curation.table import Origin, Table, TableWriter, open_table
 from mien.errors import DataError
 
@@ -24,9 +23,9 @@ def target(out: Path | None, table: Table, verb: str) -> Path:
     Raises:
         DataError: it is the very table that is read.
     """
-    path = out or table.root / f"{verb}.parquet"
+    path = storage.locate(out) if out else table.root / f"{verb}.parquet"
     path = path if path.suffix == ".parquet" else path / "table.parquet"
-    if path.exists() and path.samefile(table.path):
+    if path.resolve() == table.path.resolve():
         raise DataError(f"'{path}' is the table that is read; give another file with -o")
     return path
 
@@ -43,9 +42,10 @@ def rewrite(table: Table, path: Path, rows: Iterable[Mapping[str, Any]], note: s
         note: what was done; it is added to the new table's origin.
     """
     done: set[str] = set()
+    elsewhere = path.parent.resolve() != table.root.resolve()
     with TableWriter(path, extended(table.origin, note)) as writer:
         for row in rows:
-            if path.parent.resolve() != table.root.resolve() and row["image"] not in done:
+            if elsewhere and row["image"] not in done:
                 carry(table.root / row["image"], path.parent / row["image"])
                 done.add(row["image"])
             writer.add(row)
@@ -63,11 +63,7 @@ def carry(source: Path, to: Path) -> None:
     Raises:
         DataError: the picture is not there.
     """
-    to.parent.mkdir(parents=True, exist_ok=True)
-    to.unlink(missing_ok=True)
     try:
-        os.link(source, to)
+        storage.place(source, to, link=True)
     except FileNotFoundError as error:
         raise DataError(f"the table names a picture that is not there: '{source}'") from error
-    except OSError:  # another file system
-        shutil.copyfile(source, to)

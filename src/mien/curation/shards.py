@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mien import __version__
+from mien import __version__, storage
 from mien.errors import DataError
-from mien.parallel import batches, map_batches
+from mien.parallel import batches, map_batches, salvage
 
 Row = dict[str, Any]
 Numbered = tuple[int, list[Row]]
+Lost = Callable[[Row, str], list[Row]]
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Engine:
     """Says where batches run.
 
     Attributes:
-        on: 'threads', 'processes' or 'ray'.
+        on: 'threads', 'processes', 'ray' or 'ray://HOST:PORT'.
         workers: batches under way at once.
         batch: rows a batch; a change of it starts interrupted work anew.
     """
@@ -50,16 +51,28 @@ class _Work:
 
     def __call__(self, numbered: Sequence[Numbered]) -> list[Row]:
         [(number, rows)] = numbered
-        said = json.dumps([self.key, rows], sort_keys=True, default=_plain).encode()
-        path = self.folder / f"{number:07d}-{hashlib.sha256(said).hexdigest()[:32]}.json"
+        path = self._path(number, rows)
         if path.is_file():
             done: list[Row] = json.loads(path.read_text(encoding="ascii"))
             return done
+        return self._keep(path, self.fn(rows))
+
+    def crashed(self, numbered: Sequence[Numbered], reason: str, lost: Lost, on: str) -> list[Row]:
+        """Do a batch that killed its worker: the rows that do it give what `lost` says, the others their results."""
+        [(number, rows)] = numbered
+        return self._keep(self._path(number, rows), salvage(self._fn, rows, reason, lost, on=on))
+
+    def _fn(self, rows: Sequence[Row]) -> list[Row]:
+        return self.fn(list(rows))
+
+    def _path(self, number: int, rows: list[Row]) -> Path:
+        said = json.dumps([self.key, rows], sort_keys=True, default=_plain).encode()
+        return self.folder / f"{number:07d}-{hashlib.sha256(said).hexdigest()[:32]}.json"
+
+    def _keep(self, path: Path, rows: list[Row]) -> list[Row]:
         # Through JSON also the first time, so that both ways give the very same values.
-        text = json.dumps(self.fn(rows))
-        partial = path.with_suffix(".partial")
-        partial.write_text(text, encoding="ascii")
-        partial.replace(path)
+        text = json.dumps(rows)
+        storage.write(path, text.encode("ascii"))
         again: list[Row] = json.loads(text)
         return again
 
@@ -70,7 +83,7 @@ def _plain(value: Any) -> Any:
         return [list(value.shape), hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()]
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in fields(value)}
-    if isinstance(value, Path):
+    if storage.is_path(value):
         state = value.stat() if value.exists() else None
         return [str(value), state.st_size, state.st_mtime_ns] if state else str(value)
     raise TypeError(f"a row cannot hold a {type(value).__name__}")
@@ -82,6 +95,8 @@ def run(
     folder: Path,
     options: Mapping[str, Any],
     engine: Engine,
+    *,
+    lost: Lost | None = None,
 ) -> Iterator[Row]:
     """Apply `fn` to batches of rows and yield the rows that come out, in order.
 
@@ -91,6 +106,8 @@ def run(
         folder: where the batches' results are kept until `finish`; made when missing.
         options: everything besides the rows that the result depends on.
         engine: where it runs.
+        lost: gives what comes out of a row that killed each worker of a Ray cluster which took it up;
+            without it such a row is an error.
 
     Raises:
         DataError: the folder cannot be written.
@@ -101,10 +118,11 @@ def run(
         raise DataError(f"cannot write to '{folder}': {error.strerror}") from error
     work = _Work(fn, folder, json.dumps([__version__, options], sort_keys=True, default=str))
     numbered = enumerate(batches(rows, engine.batch))
-    for done in map_batches(work, numbered, on=engine.on, workers=engine.workers):
+    crashed = None if lost is None else partial(work.crashed, lost=lost, on=engine.on)
+    for done in map_batches(work, numbered, on=engine.on, workers=engine.workers, crashed=crashed):
         yield from done
 
 
 def finish(folder: Path) -> None:
     """Remove what `run` kept, once the table that was made from it is written."""
-    shutil.rmtree(folder, ignore_errors=True)
+    storage.remove(folder)

@@ -16,6 +16,7 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mien import storage
 from mien.errors import DataError
 
 VERSION = "1"
@@ -102,7 +103,9 @@ class TableWriter:
             "mien.version": VERSION,
             "mien.origin": json.dumps(self.origin.__dict__, ensure_ascii=False, sort_keys=True),
         }
-        self._writer = pq.ParquetWriter(self._partial, SCHEMA.with_metadata(metadata), compression="zstd")
+        system, name = storage.arrow(self._partial)
+        schema = SCHEMA.with_metadata(metadata)
+        self._writer = pq.ParquetWriter(name, schema, compression="zstd", filesystem=system)
         self._rows: list[dict[str, Any]] = []
         self.count = 0
 
@@ -172,14 +175,15 @@ class Table:
         return self.path.parent
 
     def __len__(self) -> int:
-        return int(pq.ParquetFile(self.path).metadata.num_rows)
+        with self._file() as file:
+            return int(file.metadata.num_rows)
 
     def read(self, columns: Sequence[str] | None = None, *, split: str | None = None) -> pa.Table:
         """Read columns (all by default) of one split (all rows by default), in file order."""
         wanted = SCHEMA.names if columns is None else list(columns)
-        found: pa.Table = pq.read_table(
-            self.path, columns=self._present(wanted), filters=None if split is None else [("split", "=", split)]
-        )
+        system, name = storage.arrow(self.path)
+        only = None if split is None else [("split", "=", split)]
+        found: pa.Table = pq.read_table(name, columns=self._present(wanted), filters=only, filesystem=system)
         for name in wanted:
             if name not in found.column_names:
                 found = found.append_column(SCHEMA.field(name), pa.nulls(len(found), SCHEMA.field(name).type))
@@ -189,13 +193,19 @@ class Table:
         """Yield rows as plain dicts, a row group in memory at a time."""
         wanted = SCHEMA.names if columns is None else list(columns)
         missing = dict.fromkeys(set(wanted) - set(self._present(wanted)))
-        for batch in pq.ParquetFile(self.path).iter_batches(4096, columns=self._present(wanted)):
-            for row in batch.to_pylist(maps_as_pydicts="strict"):
-                yield {**row, **missing}
+        with self._file() as file:
+            for batch in file.iter_batches(4096, columns=self._present(wanted)):
+                for row in batch.to_pylist(maps_as_pydicts="strict"):
+                    yield {**row, **missing}
 
     def _present(self, wanted: Sequence[str]) -> list[str]:
-        names = set(pq.read_schema(self.path).names)
+        system, name = storage.arrow(self.path)
+        names = set(pq.read_schema(name, filesystem=system).names)
         return [name for name in wanted if name in names or name not in LATER]
+
+    def _file(self) -> pq.ParquetFile:
+        system, name = storage.arrow(self.path)
+        return pq.ParquetFile(name, filesystem=system)
 
     def digest(self) -> str:
         """Return the sha256 of what the rows say, independent of how the file is packed."""
@@ -213,11 +223,12 @@ def open_table(path: Path) -> Table:
     Raises:
         DataError: not there, not parquet, columns that are missing or of another type, bad splits or image names.
     """
-    path = Path(path)
+    path = storage.locate(path)
     if path.is_dir():
         path = path / "table.parquet"
+    system, name = storage.arrow(path)
     try:
-        schema = pq.read_schema(path)
+        schema = pq.read_schema(name, filesystem=system)
     except FileNotFoundError as error:
         raise DataError(f"no table at '{path}'; make one with: mien data import") from error
     except (OSError, pa.ArrowInvalid) as error:
@@ -252,7 +263,7 @@ def _same(found: pa.DataType, wanted: pa.DataType) -> bool:
 
 def write_table(path: Path, rows: Iterable[Mapping[str, Any]], origin: Origin | None = None) -> Table:
     """Write rows to a table file and open it."""
-    with TableWriter(Path(path), origin or Origin()) as writer:
+    with TableWriter(storage.locate(path), origin or Origin()) as writer:
         for row in rows:
             writer.add(row)
     return open_table(path)

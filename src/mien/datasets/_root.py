@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from mien import storage
 from mien.errors import DataError, ImageError
 from mien.imaging import image as imaging
 
@@ -22,7 +23,7 @@ class Root:
     """
 
     def __init__(self, folder: Path, title: str, expected: str) -> None:
-        self.folder, self.title, self.expected = Path(folder), title, expected
+        self.folder, self.title, self.expected = storage.locate(folder), title, expected
         if not self.folder.is_dir():
             kind = "is a file" if self.folder.exists() else "does not exist"
             raise DataError(f"'{folder}' {kind}; {title} is a folder with {expected}")

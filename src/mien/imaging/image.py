@@ -12,6 +12,7 @@ import importlib.util
 import io
 import os
 from collections.abc import Iterator
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -20,7 +21,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import ImageError
+from mien import storage
+from mien.errors import DataError, ImageError
 
 RGB: TypeAlias = NDArray[np.uint8]
 Source: TypeAlias = "str | os.PathLike[str] | bytes | NDArray[Any] | Any"
@@ -63,8 +65,8 @@ def read(source: Source, *, color: Literal["rgb", "bgr"] | None = None, max_pixe
         return _from_array(source, color)
     if isinstance(source, (bytes, bytearray, memoryview)):
         return _decode(bytes(source), max_pixels)
-    if isinstance(source, (str, os.PathLike)):
-        return _decode(_file_bytes(Path(source)), max_pixels)
+    if isinstance(source, (str, os.PathLike)) or storage.is_path(source):
+        return _decode(_file_bytes(storage.locate(source)), max_pixels)
     if hasattr(source, "getbands") and hasattr(source, "convert"):
         return _from_pil(source)
     raise TypeError(f"a picture is a path, bytes, an array or a PIL image, not {type(source).__name__}")
@@ -92,6 +94,9 @@ def find(root: Path) -> Iterator[Path]:
     Raises:
         ImageError: the folder cannot be listed.
     """
+    if storage.is_remote(root):
+        yield from (path for path in storage.walk(root) if path.suffix.lower() in SUFFIXES)
+        return
     try:
         entries = sorted(os.scandir(root), key=lambda entry: entry.name)
     except OSError as error:
@@ -125,9 +130,12 @@ def _file_bytes(path: Path) -> bytes:
     try:
         if path.is_dir():
             raise ImageError(f"{path} is a folder; expected a picture file")
-        return path.read_bytes()
+        with storage.problems(str(path)) if storage.is_remote(path) else nullcontext():
+            return path.read_bytes()
     except FileNotFoundError as error:
         raise ImageError(f"no such file: {path}") from error
+    except DataError as error:
+        raise ImageError(str(error)) from error
     except (OSError, ValueError) as error:
         raise ImageError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
 
