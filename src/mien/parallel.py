@@ -171,8 +171,6 @@ def connect(on: str, workers: int) -> tuple[Any, bool]:
     if ray.is_initialized():
         return ray, False
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # A busy machine starts Ray's servers in more than the half minute that Ray gives them.
-    os.environ.setdefault("RAY_raylet_start_wait_time_s", "180")
     address = on if on != "ray" else os.environ.get("RAY_ADDRESS")
     settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if not address:

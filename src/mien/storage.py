@@ -38,10 +38,11 @@ def locate(where: str | os.PathLike[str]) -> Path:
     Raises:
         MissingExtraError: the package for that store is not installed.
     """
-    text = where if isinstance(where, str) else None
-    if text is None or not is_url(text):
-        return cast("Path", where) if is_path(where) else Path(where)
-    scheme, _, rest = text.partition("://")
+    if not isinstance(where, str):
+        return Path(where) if isinstance(where, os.PathLike) else cast("Path", where)
+    if not is_url(where):
+        return Path(where)
+    scheme, _, rest = where.partition("://")
     if scheme == "file":
         return Path(rest)
     try:
@@ -49,7 +50,7 @@ def locate(where: str | os.PathLike[str]) -> Path:
         from upath import UPath
 
         fsspec.get_filesystem_class(scheme)
-        return cast("Path", UPath(text))
+        return cast("Path", UPath(where))
     except ImportError as error:
         package = SCHEMES[scheme]
         needs = MissingExtraError(f"reading {scheme}://", "cloud")
@@ -63,7 +64,7 @@ def is_url(text: str) -> bool:
 
 def is_path(value: object) -> bool:
     """Say whether a value is a path, local or in a store."""
-    return isinstance(value, Path) or (hasattr(value, "read_bytes") and hasattr(value, "fs"))
+    return isinstance(value, os.PathLike) or (hasattr(value, "read_bytes") and hasattr(value, "fs"))
 
 
 def is_remote(path: Path) -> bool:

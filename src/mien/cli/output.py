@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from mien import storage
 from mien.errors import MienError
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ def open_text(target: str, stack: ExitStack) -> IO[str]:
     """
     if target == "-":
         return sys.stdout
+    if storage.is_url(target):
+        with storage.problems(target):
+            return stack.enter_context(storage.locate(target).open("w", encoding="utf-8", newline=""))
     try:
         Path(target).parent.mkdir(parents=True, exist_ok=True)
         return stack.enter_context(open(target, "w", encoding="utf-8", newline="", errors="surrogateescape"))

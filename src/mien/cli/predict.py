@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 def command(
     paths: Annotated[
         list[str] | None,
-        typer.Argument(help="Pictures, folders (read recursively, in name order), clips, URLs, or img_%04d.png."),
+        typer.Argument(
+            help="Pictures, folders (read recursively, in name order), tables (.parquet), clips, URLs, img_%04d.png; "
+            "also in a store: s3://BUCKET/FOLDER."
+        ),
     ] = None,
     json: Annotated[str | None, typer.Option(metavar="FILE|-", help="Write one JSON line a picture or frame.")] = None,
     csv: Annotated[str | None, typer.Option(metavar="FILE|-", help="Write one row a face.")] = None,
@@ -56,7 +59,17 @@ def command(
         bool, typer.Option("--pose", help="Add head pose, eyes, mouth and blinks from landmarks; abstain by them.")
     ] = False,
     flip: Annotated[bool, typer.Option("--flip", help="Average with the mirror image: better, half as fast.")] = False,
-    threads: Annotated[int | None, typer.Option(metavar="N", min=1, help="Pictures read at the same time.")] = None,
+    threads: Annotated[
+        int | None, typer.Option("--threads", "--workers", metavar="N", min=1, help="Pictures read at the same time.")
+    ] = None,
+    on: Annotated[
+        str, typer.Option("--on", metavar="KIND", help="Where work runs: threads, processes, ray or ray://HOST:PORT.")
+    ] = "threads",
+    shards: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Write parquet files of many pictures each; a run that broke off goes on."),
+    ] = None,
+    shard: Annotated[int, typer.Option(metavar="N", min=1, help="Pictures in each file of --shards.")] = 1024,
     labels: Annotated[str, typer.Option(metavar="SET", help="vlm: label set to choose from.")] = "ekman7",
     base_url: Annotated[str | None, typer.Option(metavar="URL", help="vlm: server of the model.")] = None,
     price: Annotated[str | None, typer.Option(metavar="IN,OUT", help="vlm: dollars for a million tokens.")] = None,
@@ -68,16 +81,18 @@ def command(
     Without --json or --csv a table is printed. Exit code: 0 all read, 1 some pictures failed, 2 wrong usage or nothing
     readable.
     """
-    from mien.cli import predict_video, predict_vlm
+    from mien import parallel, storage
+    from mien.cli import predict_many, predict_video, predict_vlm
     from mien.imaging import image
     from mien.imaging.video import is_video
+    from mien.recognition.bulk import Reading
     from mien.recognition.compound import add as add_compound
     from mien.recognition.pipeline import Recognizer
     from mien.recognition.pose_reader import PoseReader
 
     videos: list[str | int] = [path for path in paths or () if is_video(path)]
     videos += [] if camera is None else [camera]
-    stills = [Path(path) for path in paths or () if not is_video(path)]
+    stills = [path for path in paths or () if not is_video(path)]
     every = predict_video.parse_every(detect_every)
 
     found = "none" if crops else detector
@@ -89,7 +104,20 @@ def command(
         recognizer = Recognizer(detector=found, model=model, side=parse_side(side), workers=threads, flip=flip)
     changed = {"min_face": min_face, "min_confidence": min_confidence}
     recognizer.gate = recognizer.gate.model_copy(update={k: v for k, v in changed.items() if v is not None})
-    pictures = list_pictures(stills) if stills or not videos else []
+    many = parallel.check(on) != "threads" or shards is not None or any(path.endswith(".parquet") for path in stills)
+    if many:
+        if videos or model.startswith("vlm:") or pose:
+            raise MienError("--on, --shards and tables are for pictures and models on this machine, without --pose")
+        limits = tuple((name, value) for name, value in changed.items() if value is not None)
+        reading = Reading(found, model, parse_side(side), flip, limits)
+    if many and shards:
+        if json or csv or annotate or compound:
+            raise MienError(
+                "--shards writes all there is: give it without --json, --csv, --annotate, --compound"
+            )
+        read, failed = predict_many.shards(stills, reading, shards, shard, on, threads)
+        raise typer.Exit(2 if read == 0 else 1 if failed else 0)
+    pictures = list_pictures([storage.locate(path) for path in stills]) if not many and (stills or not videos) else []
     with closing, ExitStack() as stack:
         sinks = _Sinks(json, csv, annotate, stack)
         measured = PoseReader() if pose else None
@@ -97,7 +125,11 @@ def command(
         read = failed = 0
         if videos:
             read, failed = predict_video.run(videos, recognizer, moving, every=every, fps=fps)
-        for faces in _progress(recognizer, pictures, quiet="-" in (json, csv)):
+        quiet = "-" in (json, csv)
+        stream = (
+            predict_many.stream(stills, reading, on, threads) if many else _progress(recognizer, pictures, quiet=quiet)
+        )
+        for faces in stream:
             if measured is not None and len(faces) and faces.image:
                 faces = measured.add(image.read(faces.image), faces)
             sinks.write(add_compound(faces) if compound else faces)
@@ -181,9 +213,10 @@ class _Sinks:
             _print(faces)
 
     def _draw(self, faces: Faces, folder: Path) -> None:
+        from mien import storage
         from mien.imaging import draw, image
 
-        path = Path(faces.image or "picture")
+        path = storage.locate(faces.image or "picture")
         name, count = path.stem, 1
         while name in self._names:
             count += 1

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien import detection
+from mien import detection, storage
 from mien.errors import ImageError
 from mien.imaging import image as imaging
 from mien.imaging.image import RGB, Source
@@ -86,8 +85,8 @@ class Recognizer:
         Raises:
             ImageError: the one picture cannot be read.
         """
-        if isinstance(source, (str, os.PathLike)) and Path(source).is_dir():
-            return self.stream(imaging.find(Path(source)), color=color)
+        if (isinstance(source, str) or storage.is_path(source)) and storage.locate(source).is_dir():
+            return self.stream(imaging.find(storage.locate(source)), color=color)
         if isinstance(source, (list, tuple)) or (isinstance(source, Iterable) and _is_stream(source)):
             return self.stream(source, color=color)
         pixels = imaging.read(source, color=color, max_pixels=self.max_pixels)
@@ -194,4 +193,4 @@ def _is_stream(source: Iterable[Any]) -> bool:
 
 
 def _name(source: Source) -> str | None:
-    return os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
+    return str(source) if isinstance(source, str) or storage.is_path(source) else None
