@@ -18,6 +18,13 @@ export interface Gate {
   readonly min_confidence?: number | null;
 }
 
+/** How likely the primary head's answer is right: a sum of curves is its log-odds. */
+export interface Chance {
+  readonly bias: number;
+  readonly curves: Readonly<Record<string, { readonly knots: readonly number[]; readonly values: readonly number[] }>>;
+  readonly labels?: Readonly<Record<string, number>>;
+}
+
 export interface CropSpec {
   readonly kind: "align" | "box" | "whole";
   readonly size: number;
@@ -37,6 +44,7 @@ export interface Manifest {
   readonly primary?: string | null;
   readonly crop?: CropSpec | null;
   readonly gate: Gate;
+  readonly quality?: Chance | null;
   readonly detector?: { readonly score: number; readonly side: number; readonly multiple?: number } | null;
 }
 
