@@ -1,4 +1,4 @@
-"""A probe of valence and arousal becomes a model folder for whole pictures, in 32 and 8 bits, measured and described."""
+"""A probe of valence and arousal becomes a model folder for whole pictures: 32 and 8 bits, measured, described."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def export(
         name="scene",
         task="scene",
         description="Valence and arousal that people report for a whole picture, from -1 to 1: a linear probe on "
-        f"frozen features of {START}. Scores over emotions are derived from the two values by `recognition.circumplex`.",
+        f"frozen features of {START}. Emotions are derived from the two values by `recognition.circumplex`.",
         created=date.today(),
         licence="Apache-2.0",
         graphs={"fp32": manifest.describe(graph, "fp32"), "int8": manifest.describe(small, "int8")},

@@ -28,6 +28,8 @@ SUFFIXES = frozenset(
 )
 _URL = re.compile(r"^(rtsps?|https?|rtmp|udp|tcp)://", re.IGNORECASE)
 _NUMBER = re.compile(r"%(?:0(\d+))?d")
+# Two frames that are closer than this in seconds bear the same time.
+_INSTANT = 1e-6
 # The clock of written clips: 1/90000 s, the MPEG clock, holds every usual frame rate without rounding.
 _TICKS = 90_000
 # Without B-frames the length that the container states is right also where the frame rate varies.
@@ -217,10 +219,11 @@ def _decode(av: Any, container: Any, stream: Any, video: Video) -> Iterator[Fram
                 continue
             stamp = float(frame.time) if frame.time is not None else None
             if stamp is not None and start is None:
-                start = stamp
+                # Network cameras may show pictures before they tell the time: it goes on from there.
+                start = stamp - (last + 1.0 / rate)
             # A clock that is missing or runs backwards is continued at the mean rate.
             time = stamp - (start or 0.0) if stamp is not None else last + 1.0 / rate
-            last = time if time > last else last + 1.0 / rate
+            last = time if time > last + _INSTANT else last + 1.0 / rate
             yield Frame(index, last, _upright(frame))
 
 
@@ -230,7 +233,9 @@ def _packets(av: Any, container: Any, stream: Any, video: Video) -> Iterator[Any
         yield from container.demux(stream)
     except av.FFmpegError:
         video.broken += 1
-        yield av.Packet()
+        last = av.Packet()
+        last.stream = stream
+        yield last
 
 
 def _upright(frame: Any) -> RGB:

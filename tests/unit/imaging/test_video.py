@@ -1,6 +1,7 @@
 import functools
 import http.server
 import itertools
+import socket
 import struct
 import threading
 from pathlib import Path
@@ -13,6 +14,8 @@ from mien.errors import ImageError
 from mien.imaging import image, video
 
 pytest.importorskip("av", reason="needs the extra 'video'")
+
+from tests.fixtures import rtsp
 
 
 def picture(seed: int, height: int = 96, width: int = 128) -> NDArray[np.uint8]:
@@ -175,3 +178,89 @@ def test_a_clip_is_read_over_http(tmp_path: Path) -> None:
             thread.join()
     assert len(read) == len(frames)
     assert np.abs(read[2].pixels.astype(int) - frames[2]).mean() < 8
+
+
+def test_a_camera_on_the_network_is_read_by_rtsp_as_a_live_source() -> None:
+    shown = [picture(k) for k in range(15)]
+    with rtsp.serve(shown) as address, video.open_video(address) as camera:
+        assert camera.live
+        frames = list(camera)
+    assert len(frames) >= len(shown) - 1  # the stream breaks off: the last one may still have been on its way
+    steps = np.diff([frame.time for frame in frames])
+    np.testing.assert_allclose(steps, 1 / 25, atol=0.002)
+    assert np.abs(frames[5].pixels.astype(int) - shown[5]).mean() < 12
+
+
+def test_a_server_that_does_not_answer_is_refused_in_a_sentence() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    for scheme in ("rtsp", "http"):
+        with pytest.raises(ImageError, match=rf"cannot read {scheme}://127\.0\.0\.1.* as a video: connection refused"):
+            video.open_video(f"{scheme}://127.0.0.1:{port}/live")
+
+
+def test_a_camera_that_pushes_pictures_over_http_is_read(tmp_path: Path) -> None:
+    parts = [image.encode(picture(k), "jpg") for k in range(5)]
+
+    class Pushing(http.server.BaseHTTPRequestHandler):
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=next")
+            self.end_headers()
+            for part in parts:
+                self.wfile.write(b"--next\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(part))
+                self.wfile.write(part + b"\r\n")
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pushing) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            with video.open_video(f"http://127.0.0.1:{server.server_port}/") as camera:
+                frames = list(camera)
+        finally:
+            server.shutdown()
+            thread.join()
+    assert len(frames) >= len(parts) - 1
+    assert np.abs(frames[2].pixels.astype(int) - picture(2)).mean() < 8
+
+
+class Device:
+    """Plays OpenCV's capture of a camera: shows pictures, fails now and then, and is unplugged in the end."""
+
+    def __init__(self, index: int) -> None:
+        self.index, self.shown, self.released = index, 0, False
+
+    def isOpened(self) -> bool:
+        return self.index == 0
+
+    def read(self) -> tuple[bool, np.ndarray | None]:
+        self.shown += 1
+        if self.shown > 12 or self.shown % 4 == 0:
+            return False, None
+        return True, picture(self.shown)[..., ::-1].copy()
+
+    def release(self) -> None:
+        self.released = True
+
+
+def test_a_camera_gives_rgb_counts_failures_and_ends_when_it_is_unplugged(monkeypatch: pytest.MonkeyPatch) -> None:
+    devices: list[Device] = []
+
+    def capture(index: int) -> Device:
+        devices.append(Device(index))
+        return devices[-1]
+
+    monkeypatch.setattr("cv2.VideoCapture", capture)
+    with video.open_camera(0) as camera:
+        frames = list(camera)
+        assert camera.live
+    assert [frame.index for frame in frames] == [0, 1, 2, 4, 5, 6, 8, 9, 10]
+    np.testing.assert_array_equal(frames[0].pixels, picture(1))
+    assert camera.broken == 3 + 29
+    assert devices[0].released
+    with pytest.raises(ImageError, match="no camera 3"):
+        video.open_camera(3)

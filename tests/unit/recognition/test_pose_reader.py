@@ -12,8 +12,8 @@ from mien.results import Detections, Faces, Scores
 
 pytest.importorskip("mediapipe", reason="needs the extra 'mediapipe'")
 
-from mien.detection.mediapipe import Landmarker, Landmarks  # noqa: E402
-from mien.recognition.pose_reader import PoseReader  # noqa: E402
+from mien.detection.mediapipe import Landmarker, Landmarks
+from mien.recognition.pose_reader import PoseReader
 
 BOX = (178.0, 66.0, 272.0, 186.0)
 
