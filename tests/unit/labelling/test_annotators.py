@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from openai import AsyncOpenAI
+from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.profiles import ModelProfile
+from pydantic_ai.providers.openai import OpenAIProvider
+from pydantic_ai.usage import RunUsage
 from tests.fixtures import providers
 from tests.fixtures.providers import TOKENS_IN, TOKENS_OUT, Act, Provider
 
@@ -18,7 +24,8 @@ from mien.errors import DataError, UnknownNameError
 from mien.imaging import image
 from mien.labelling import annotators
 from mien.labelling.annotators import Options
-from mien.labelling.answer import Answer, form
+from mien.labelling.annotators._filling import Filling
+from mien.labelling.answer import Answer, Reply, form
 from mien.labelling.items import Item
 from mien.labelling.review import Review, open_database
 from mien.remote.campaign import Campaign, HaltedError, Limits
@@ -117,6 +124,34 @@ def test_a_model_that_never_fits_the_form_is_set_aside_with_the_reason_and_paid(
     assert outcome.reason
     assert len(server.requests) == 2
     assert spent == 2 * COST
+
+
+def test_a_model_without_tools_answers_in_words_of_json_and_is_corrected(server: Provider, items: list[Item]) -> None:
+    fenced = f"Here it is:\n```json\n{json.dumps(providers.right_answer())}\n```"
+    texts = ["I cannot tell.", fenced]
+    server.act = lambda number, body: Act(raw=json.dumps(said(texts[number])).encode())
+    usage = RunUsage()
+
+    async def run() -> Reply:
+        async with AsyncOpenAI(api_key="x", base_url=f"{server.url}/v1", max_retries=0) as sdk:
+            profile: ModelProfile = {"supports_tools": False}
+            model = OpenAIChatModel("local", provider=OpenAIProvider(openai_client=sdk), profile=profile)
+            return await Filling(model, form(EKMAN), "Judge.", 1, {}).fill(items[0].picture(), usage)
+
+    reply = asyncio.run(run())
+    assert reply.answer().label == "happy"
+    assert (usage.requests, usage.input_tokens) == (2, 2 * TOKENS_IN)
+    assert "tools" not in server.requests[0]
+    assert "does not fit the form" in json.dumps(server.requests[1]["messages"])
+
+
+def said(text: str) -> dict[str, Any]:
+    """What an OpenAI-compatible server sends when the model answers in text."""
+    return {
+        "id": "chatcmpl-1", "object": "chat.completion", "created": 1700000000, "model": "local",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": TOKENS_IN, "completion_tokens": TOKENS_OUT, "total_tokens": TOKENS_IN + TOKENS_OUT},
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -1,7 +1,7 @@
 """What all vision-language models share: the question, the typed answer, prices, and how failures are told apart.
 
-pydantic-ai speaks to the services and lets a model correct an answer that does not fit the form. Its own retries and
-those of the services' libraries are off: each request is one attempt that the campaign has booked.
+pydantic-ai speaks to the services (see `_filling`). Its own retries and those of the services' libraries are off: each
+request is one attempt that the campaign has booked.
 """
 
 from __future__ import annotations
@@ -9,18 +9,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, cast
+from typing import cast
 from urllib.parse import urlsplit
 
 import httpx2
 from genai_prices import calc_price
-from pydantic_ai import Agent, BinaryContent, PromptedOutput, exceptions
+from pydantic_ai import exceptions
 from pydantic_ai.models import Model
 from pydantic_ai.settings import ModelSettings
-from pydantic_ai.usage import RunUsage, UsageLimits
+from pydantic_ai.usage import RunUsage
 
 from mien.errors import DataError
 from mien.labelling.annotators import Options
+from mien.labelling.annotators._filling import Filling
 from mien.labelling.answer import Reply, form
 from mien.labelling.items import Item, digest
 from mien.labels import LabelSet
@@ -68,13 +69,7 @@ class Vision:
         self._instructions = INSTRUCTIONS.format(labels=", ".join(labels))
         self._prices = Prices(model.model_name, provider, options.price, free=is_local(url))
         settings = {"max_tokens": options.max_tokens, "timeout": options.timeout, "max_retries": 0, **options.settings}
-        self._agent: Agent[None, Reply] = Agent(
-            model,
-            output_type=cast(Any, self._form if _calls_tools(model) else PromptedOutput(self._form)),
-            instructions=self._instructions,
-            retries=options.repairs,
-            model_settings=cast(ModelSettings, settings),
-        )
+        self._filling = Filling(model, self._form, self._instructions, options.repairs, cast(ModelSettings, settings))
         schema = json.dumps(self._form.model_json_schema(), sort_keys=True)
         self._question = digest(self.name, url, self._instructions, schema, json.dumps(settings, sort_keys=True))
         self._input = (len(self._instructions) + len(schema)) // 3 + 300 + PICTURE_TOKENS
@@ -95,16 +90,11 @@ class Vision:
         """Ask the model about one picture."""
         usage = RunUsage()
         try:
-            result = await self._agent.run(
-                [BinaryContent(work.content, media_type="image/jpeg")],
-                usage=usage,
-                usage_limits=UsageLimits(request_limit=self.options.repairs + 1),
-            )
+            reply = await self._filling.fill(work.content, usage)
         except exceptions.AgentRunError as error:
             raise self._failure(error, usage) from None
         self._learn(usage)
-        answer = result.output.answer()
-        return Done(answer.model_dump(mode="json"), self._prices.of(usage), _counts(usage))
+        return Done(reply.answer().model_dump(mode="json"), self._prices.of(usage), _counts(usage))
 
     def _learn(self, usage: RunUsage) -> None:
         if usage.requests:
@@ -173,10 +163,6 @@ class Prices:
             rate_in, rate_out = (Decimal(str(rate)) for rate in self._given)
             return money.micro((usage.input_tokens * rate_in + usage.output_tokens * rate_out) / 1_000_000)
         return money.micro(calc_price(usage, self._model, provider_id=self._provider).total_price)
-
-
-def _calls_tools(model: Model) -> bool:
-    return bool(model.profile.get("supports_tools", True))
 
 
 def _counts(usage: RunUsage) -> Mapping[str, int]:
