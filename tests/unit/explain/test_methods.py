@@ -115,6 +115,15 @@ def test_a_map_does_not_depend_on_its_neighbours(method: str, subject: Subject, 
     np.testing.assert_allclose(together[1], alone[0], rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.parametrize("method", METHODS.names())
+def test_a_method_prints_nothing(
+    method: str, subject: Subject, crops: NDArray[np.uint8], capsys: pytest.CaptureFixture[str]
+) -> None:
+    explain(subject, crops[:1], method=method, **OPTIONS.get(method, {}))
+    said = capsys.readouterr()
+    assert said.out == said.err == ""
+
+
 def test_no_crops_give_no_maps(subject: Subject) -> None:
     assert explain(subject, np.zeros((0, SIZE, SIZE, 3), np.uint8), target="bright").maps.shape == (0, SIZE, SIZE)
 

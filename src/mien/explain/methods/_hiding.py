@@ -1,8 +1,8 @@
-"""What methods that hide parts of a picture share: what hidden pixels become, and asking in batches."""
+"""What methods that hide parts of a picture share: what hidden pixels become, and asking in batches under masks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,26 @@ def plain(crop: NDArray[np.uint8]) -> Float:
     A black patch would be a feature of its own; the mean colour is the least that can be said.
     """
     return np.broadcast_to(crop.mean(axis=(0, 1), dtype=np.float32), crop.shape).astype(np.float32)
+
+
+def explained(
+    subject: Subject,
+    crops: NDArray[np.uint8],
+    targets: NDArray[np.int64],
+    keep: Float,
+    draw: Callable[[Float], NDArray[np.floating]],
+) -> Float:
+    """Return the maps ``(n, size, size)`` that a method draws from each crop's answers under the same masks.
+
+    Args:
+        subject: that answers.
+        crops: ``uint8 (n, size, size, 3)``.
+        targets: label of each ``(n,)``.
+        keep: masks, see `ask`.
+        draw: from the target's probabilities under the masks ``(m,)`` to a map ``(size, size)``.
+    """
+    maps = [draw(ask(subject, crop, keep, int(target))) for crop, target in zip(crops, targets, strict=True)]
+    return np.asarray(np.stack(maps), np.float32)
 
 
 def ask(subject: Subject, crop: NDArray[np.uint8], keep: Float, target: int) -> Float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.explain.methods._hiding import Float, ask, tiles
+from mien.explain.methods._hiding import Float, explained, tiles
 from mien.explain.subject import Subject
 
 NEEDS = "answers"
@@ -39,11 +39,12 @@ def explain(
     shown = coalitions(count * count, samples, seed)
     ends = np.stack([np.zeros(count * count), np.ones(count * count)]).astype(np.float32)
     keep = np.concatenate([ends, shown])[:, where]
-    out = np.zeros(crops.shape[:3], np.float32)
-    for i, (crop, target) in enumerate(zip(crops, targets, strict=True)):
-        answer = ask(subject, crop, keep, int(target)).astype(np.float64)
-        out[i] = solve(shown.astype(np.float64), answer[2:], answer[0], answer[1])[where]
-    return out
+
+    def draw(answers: Float) -> NDArray[np.float64]:
+        given = answers.astype(np.float64)
+        return solve(shown.astype(np.float64), given[2:], given[0], given[1])[where]
+
+    return explained(subject, crops, targets, keep, draw)
 
 
 def coalitions(parts: int, samples: int, seed: int) -> Float:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 
-from mien.explain.methods._hiding import Float, ask, tiles
+from mien.explain.methods._hiding import Float, explained, tiles
 from mien.explain.subject import Subject
 
 NEEDS = "answers"
@@ -45,9 +45,9 @@ def explain(
     shown[0] = 1.0
     distance = 1.0 - np.sqrt(shown.mean(axis=1))  # the cosine of a 0/1 vector with the vector of ones
     weight = np.exp(-((distance / width) ** 2))
-    out = np.zeros(crops.shape[:3], np.float32)
-    for i, (crop, target) in enumerate(zip(crops, targets, strict=True)):
-        answer = ask(subject, crop, shown[:, where], int(target))
-        fitted = Ridge(alpha=ridge).fit(shown, answer, sample_weight=weight)
-        out[i] = fitted.coef_[where]
-    return out
+
+    def draw(answers: Float) -> Float:
+        fitted = Ridge(alpha=ridge).fit(shown, answers, sample_weight=weight)
+        return np.asarray(fitted.coef_, np.float32)[where]
+
+    return explained(subject, crops, targets, shown[:, where], draw)

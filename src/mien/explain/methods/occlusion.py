@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.explain.methods._hiding import Float, ask
+from mien.explain.methods._hiding import Float, explained
 from mien.explain.subject import Subject
 
 NEEDS = "answers"
@@ -32,10 +32,11 @@ def explain(
     for i, y in enumerate(starts):
         for j, x in enumerate(starts):
             keep[i * len(starts) + j, max(y, 0) : y + side, max(x, 0) : x + side] = 0.0
-    times = (1.0 - keep).sum(axis=0)
-    out = np.zeros(crops.shape[:3], np.float32)
-    for i, (crop, target) in enumerate(zip(crops, targets, strict=True)):
-        whole = subject.answers(crop[None])[0, target]
-        fall = whole - ask(subject, crop, keep, int(target))
-        out[i] = np.tensordot(fall, 1.0 - keep, axes=1) / np.maximum(times, 1.0)
-    return out
+    hidden = 1.0 - keep
+    times = np.maximum(hidden.sum(axis=0), 1.0)
+    whole = np.ones((1, size, size), np.float32)
+
+    def draw(answers: Float) -> Float:
+        return np.asarray(np.tensordot(answers[0] - answers[1:], hidden, axes=1) / times, np.float32)
+
+    return explained(subject, crops, targets, np.concatenate([whole, keep]), draw)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.explain.methods._hiding import Float, ask
+from mien.explain.methods._hiding import Float, explained
 from mien.explain.subject import Subject
 
 NEEDS = "answers"
@@ -38,11 +38,11 @@ def explain(
     # Shrinking the estimate's noise: a mask's weight is its answer's distance from the mean, not the answer itself.
     centred = keep - keep.mean(axis=0)
     spread = np.maximum((centred**2).mean(axis=0), 1e-6)
-    out = np.zeros(crops.shape[:3], np.float32)
-    for i, (crop, target) in enumerate(zip(crops, targets, strict=True)):
-        answer = ask(subject, crop, keep, int(target))
-        out[i] = np.tensordot(answer - answer.mean(), centred, axes=1) / masks / spread
-    return out
+
+    def average(answers: Float) -> Float:
+        return np.asarray(np.tensordot(answers - answers.mean(), centred, axes=1) / masks / spread, np.float32)
+
+    return explained(subject, crops, targets, keep, average)
 
 
 def draw(size: int, masks: int, cells: int, shown: float, seed: int) -> Float:
