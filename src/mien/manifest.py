@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -101,6 +102,32 @@ class Gate(_Strict):
     min_confidence: Probability | None = None
 
 
+class Curve(_Strict):
+    """A piecewise-linear function of one measured thing; outside its knots it stays at the last value."""
+
+    knots: tuple[float, ...] = Field(min_length=1)
+    values: tuple[float, ...]
+
+    @model_validator(mode="after")
+    def _increasing(self) -> Curve:
+        if len(self.values) != len(self.knots):
+            raise ValueError(f"a curve needs one value a knot, got {len(self.values)} for {len(self.knots)}")
+        if any(b <= a for a, b in pairwise(self.knots)):
+            raise ValueError("the knots of a curve increase")
+        return self
+
+
+class Chance(_Strict):
+    """How likely the primary head's answer is right: a logistic function of a sum of curves (see recognition.quality).
+
+    What is not known of a face (its turn without points, say) adds nothing: every curve is zero on average.
+    """
+
+    bias: float
+    curves: dict[str, Curve]
+    labels: dict[str, float] = Field(default_factory=dict, description="added when that label is the answer")
+
+
 class Detector(_Strict):
     """How a detector's graph is to be used."""
 
@@ -162,6 +189,9 @@ class Manifest(_Strict):
     primary: str | None = None
     crop: Crop | None = None
     gate: Gate = Gate()
+    quality: Chance | None = Field(
+        None, description="how `quality` is computed; without it, a product of three measures"
+    )
     detector: Detector | None = None
     recipe: dict[str, Any] = Field(default_factory=dict)
     data: tuple[Data, ...] = ()

@@ -27,6 +27,13 @@ def one_label(found: Evaluation, record: Record) -> None:
     title = "true label a row, answer a column"
     output.stdout.print(output.table(title, ["", *(f"{label}#" for label in labels)], body))
     _leaks(record["leakage"])
+    if "quality" in record:
+        from mien.evaluation import report_quality
+
+        head = [*report_quality.HEAD[:2], *(f"{name}#" for name in report_quality.HEAD[2:])]
+        output.stdout.print(output.table("fitted quality", head, report_quality.rows(record["quality"])))
+        gate = ", ".join(f"{name} {value:.4g}" for name, value in record["quality"]["gate"].items())
+        _say(f"written into model.json: {gate}")
     if "comparison" in record:
         c = record["comparison"]
         d = c["difference"]
@@ -43,6 +50,8 @@ def outputs(found: OutputEvaluation, record: Record) -> None:
     output.stdout.print(output.table(None, ["figure", "value#", "low#", "high#"], rows))
     _each(found.outputs.labels.labels, found.per_output)
     _leaks(record["leakage"])
+    if "fitted" in record:
+        _say("written into model.json: " + ", ".join(f"{label} {t:.3g}" for label, t in record["fitted"].items()))
     if "comparison" in record:
         rows = [[name, *(f"{d[k]:+.4f}" for k in ("value", "low", "high"))] for name, d in _differences(record)]
         other = record["comparison"]["other"]

@@ -48,6 +48,18 @@ def command(
     ] = 0.12,
     side: Annotated[int, typer.Option(metavar="PX", min=32, help="Longest side, for a detector.")] = 640,
     card: Annotated[bool, typer.Option("--card", help="Write the figures into model.json and card.md.")] = False,
+    fit: Annotated[
+        bool,
+        typer.Option(
+            "--fit",
+            help="Fit quality and the limits for abstention (several labels: their thresholds) on these rows, and "
+            "write them into model.json and card.md.",
+        ),
+    ] = False,
+    photos: Annotated[
+        Path | None,
+        typer.Option(metavar="FACES.jsonl", help="With --fit: photos with every face boxed, for what is no face."),
+    ] = None,
     draws: Annotated[int, typer.Option(metavar="N", min=100, help="Bootstrap resamples.")] = 1000,
 ) -> None:
     """Score a model on a table.
@@ -76,6 +88,8 @@ def command(
         judged = _OneLabel(answered, chosen, own, leaks, draws)
     if other:
         judged.compare(other)
+    if fit:
+        judged.fit(model, photos)
     if slices:
         judged.slices()
     if robustness:
@@ -111,6 +125,15 @@ class _OneLabel:
         theirs = scoring.score(answered, self.protocol)
         result: Comparison = compare.compare(self.found.answers, theirs.answers, draws=self.draws)
         self.record["comparison"] = result.to_dict() | {"other": answered.name}
+
+    def fit(self, model: str, photos: Path | None) -> None:
+        """Fit quality and the gate, and write both into the model folder."""
+        from mien.evaluation import quality_study
+
+        with output.steps() as progress:
+            found = quality_study.study(self.found, photos, draws=self.draws, progress=progress)
+        _change(model, quality=found.chance, gate=found.gate)
+        self.record["quality"] = found.to_dict()
 
     def slices(self) -> None:
         """Score groups of the rows."""
@@ -159,6 +182,22 @@ class _Outputs:
             "other": answered.name,
             "differences": {key: figure.to_dict() for key, figure in differences.items()},
         }
+
+    def fit(self, model: str, photos: Path | None) -> None:
+        """Write the thresholds with the best F1 of each label into the model folder."""
+        from mien.evaluation import multilabel
+
+        own, name = self.found.outputs, self.found.head.name
+        if own.thresholds is None:
+            raise DataError(f"there is nothing to fit for the head '{name}': its outputs are values")
+        if self.found.source.split != "val":
+            raise DataError(f"thresholds are fitted on the split 'val', not on '{self.found.source.split}'")
+        tuned = multilabel.tune(own.truth > 0.5, own.values)
+        thresholds = {label: round(float(t), 6) for label, t in zip(own.labels, tuned, strict=True)}
+        heads = self.found.answered.model.manifest.heads
+        changed = [h.model_copy(update={"thresholds": thresholds}) if h.name == name else h for h in heads]
+        _change(model, heads=tuple(changed))
+        self.record["fitted"] = thresholds
 
     def slices(self) -> None:
         """Refuse."""
@@ -223,14 +262,22 @@ def _write_json(target: str, record: dict[str, Any]) -> None:
 
 
 def _card(model: str, new: list[Metric]) -> None:
+    """Write figures into the model folder, in the place of older ones of the same kind."""
+    from mien import hub, manifest
+
+    keys = {(m.name, m.head, m.dataset, m.split, m.protocol, m.precision) for m in new}
+    old = manifest.read(hub.find(model)).metrics
+    kept = [m for m in old if (m.name, m.head, m.dataset, m.split, m.protocol, m.precision) not in keys]
+    _change(model, metrics=(*kept, *new))
+
+
+def _change(model: str, **changes: object) -> None:
+    """Change a model folder's manifest, and write its card anew."""
     from mien import hub, manifest
     from mien.export import card
 
     folder = hub.find(model)
-    made = manifest.read(folder)
-    keys = {(m.name, m.head, m.dataset, m.split, m.protocol, m.precision) for m in new}
-    kept = [m for m in made.metrics if (m.name, m.head, m.dataset, m.split, m.protocol, m.precision) not in keys]
-    changed = made.model_copy(update={"metrics": (*kept, *new)})
+    changed = manifest.read(folder).model_copy(update=changes)
     manifest.write(changed, folder)
     card.write(changed, folder)
 

@@ -63,9 +63,20 @@ def write_text(path: Path, text: str) -> None:
 @contextmanager
 def progress(title: str) -> Iterator[Callable[[int, int], None]]:
     """Show a bar on the terminal; the block gets a function of steps done and steps in all."""
+    with steps() as start:
+        yield start(title)
+
+
+@contextmanager
+def steps() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
+    """Show a bar a step on the terminal; the block gets a function from a step's title to its progress function."""
     with Progress(console=stderr, transient=True) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+        def start(title: str) -> Callable[[int, int], None]:
+            task = bar.add_task(title, total=None)
+            return lambda done, total: bar.update(task, completed=done, total=total)
+
+        yield start
 
 
 class JsonLines:

@@ -16,6 +16,8 @@ from mien.imaging.image import RGB
 
 Corruption = Callable[[RGB, int, np.random.Generator], RGB]
 SEVERITIES = (1, 2, 3, 4, 5)
+_SMALLER = (0.66, 0.5, 0.4, 0.3, 0.22)
+"""Parts of the side that are left at low resolution."""
 
 
 def _pick(values: tuple[float, ...], severity: int) -> float:
@@ -85,9 +87,14 @@ def rotation(crop: RGB, severity: int, rng: np.random.Generator) -> RGB:
 def low_resolution(crop: RGB, severity: int, rng: np.random.Generator) -> RGB:
     """Shrink by averaging and enlarge again."""
     size = len(crop)
-    small = max(round(_pick((0.66, 0.5, 0.4, 0.3, 0.22), severity) * size), 2)
+    small = max(remaining_side("low resolution", severity, size), 2)
     down = cv2.resize(crop, (small, small), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.resize(down, (size, size), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def remaining_side(name: str, severity: int, size: int) -> int:
+    """Return the side in pixels that the detail of a corrupted crop of a size is worth."""
+    return round(_pick(_SMALLER, severity) * size) if name == "low resolution" else size
 
 
 def crop_jitter(crop: RGB, severity: int, rng: np.random.Generator) -> RGB:

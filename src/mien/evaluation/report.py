@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien import charts, html
-from mien.evaluation import halves
+from mien.evaluation import halves, report_quality
 from mien.evaluation.bootstrap import Figure
 from mien.evaluation.scoring import Evaluation
 from mien.imaging import image as imaging
@@ -52,12 +52,15 @@ def render(found: Evaluation, record: dict[str, Any], *, pictures: bool = True) 
 
     Args:
         found: the evaluation.
-        record: its `to_dict`, with what was measured besides (`leakage`, `slices`, `robustness`, `comparison`).
+        record: its `to_dict`, with what was measured besides (`leakage`, `quality`, `slices`, `robustness`,
+            `comparison`).
         pictures: show the pictures that the model got wrong; leave them out of a page that is to be published.
     """
     parts = [_head(found, record), figures(found.figures), _classes(found, record), _trust(found), _people(found)]
     if "comparison" in record:
         parts.append(_comparison(record["comparison"]))
+    if "quality" in record:
+        parts.append(report_quality.section(record["quality"]))
     if "slices" in record:
         parts.append(_slices(record["slices"]))
     if "robustness" in record:

@@ -64,7 +64,7 @@ class Reader:
         """Make a recognizer that reads with this; `options` as of `Recognizer`, but for model and workers."""
         made = Recognizer(**options, workers=1)
         made.expression = cast(ExpressionModel, self)
-        made.gate = self.gate
+        made.gate, made.chance = self.gate, None
         return made
 
     def crops(self, image: RGB, detections: Detections, *, whole: bool = False) -> NDArray[np.uint8]:

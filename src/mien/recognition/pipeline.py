@@ -67,6 +67,7 @@ class Recognizer:
         self.detector = detection.load(detector, **options) if isinstance(detector, str) else detector
         self.side, self.batch, self.max_pixels = side, batch, max_pixels
         self.gate = gate or self.expression.manifest.gate
+        self.chance = self.expression.manifest.quality
         self.workers = workers or min(os.cpu_count() or 1, 4)
 
     @overload
@@ -171,8 +172,14 @@ class Recognizer:
         gate: Gate | None = None,
     ) -> Faces:
         """Put quality and abstention beside the scores of one picture's faces; `gate` replaces the recognizer's own."""
-        measured = quality.measure(detections, crops)
         main = heads[self.expression.primary]
+        measured = quality.with_chance(
+            quality.measure(detections, crops),
+            self.chance,
+            detections,
+            main,
+            whole=self.detector.whole_picture,
+        )
         gate = gate or self.gate
         if self.detector.whole_picture:
             # A picture that is itself a crop says nothing about the size or turn of the face in it.

@@ -24,16 +24,14 @@ export function measure(face: Detection, crop: RGB): Quality {
 }
 
 /**
- * Return what a chance is computed from. `scores` are the primary head's probabilities; where the picture is itself the
- * crop (`whole`), its size, turn and detection say nothing.
+ * Return what a chance is computed from. `best` is the probability of the primary head's answer; where the picture is
+ * itself the crop (`whole`), its size, turn and detection say nothing.
  */
 export function signals(
-  quality: Quality, confidence: number, scores: readonly number[], entropy: number, whole: boolean,
+  quality: Quality, confidence: number, best: number, entropy: number, whole: boolean,
 ): Record<string, number> {
-  const [first = 0, second = 0] = [...scores].sort((a, b) => b - a);
   return {
-    certainty: logOdds(first),
-    margin: first - second,
+    certainty: logOdds(best),
     entropy,
     sharpness: quality.sharpness,
     contrast: quality.contrast,
