@@ -144,7 +144,8 @@ def _counts(trial: FrozenTrial) -> bool:
 
 def _objective(plan: Plan, trial: Trial) -> float:
     values = settings(plan.recipe, {key: _suggest(trial, key, span) for key, span in plan.recipe.sweep.space.items()})
-    first = RetryHeartbeatStaleTrialCallback.retried_trial_number(trial)  # type: ignore[arg-type]
+    kept = next(found for found in trial.study.get_trials(deepcopy=False) if found.number == trial.number)
+    first = RetryHeartbeatStaleTrialCallback.retried_trial_number(kept)
     folder = plan.out / f"trial-{trial.number if first is None else first:04d}"
     try:
         chosen = parse(plan.recipe.model_dump(mode="json"), overrides(values))
@@ -224,6 +225,4 @@ def _pruner(recipe: Recipe) -> optuna.pruners.BasePruner:
 
 def absolute(plan: Plan) -> Plan:
     """Return a plan whose paths hold from any working folder, for workers elsewhere."""
-    table = plan.inputs.table
-    inputs = replace(plan.inputs, table=None if table is None else table.resolve())
-    return replace(plan, inputs=inputs, out=plan.out.resolve())
+    return replace(plan, inputs=plan.inputs.anywhere(), out=plan.out.resolve())
