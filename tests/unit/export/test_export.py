@@ -17,7 +17,7 @@ from mien import manifest
 from mien.curation.table import Table
 from mien.errors import DataError, ModelError
 from mien.evaluation import protocols
-from mien.export import card, expression, quantize, run
+from mien.export import card, fitting, quantize, run
 from mien.export import onnx as converting
 from mien.imaging import image as imaging
 from mien.models.network import Deployed
@@ -183,4 +183,4 @@ def test_the_eight_bit_graph_is_the_default_only_when_it_loses_little(folder: Pa
         (m.head, m.precision): m.value for m in made.metrics if m.name == "accuracy" and "flip" not in m.protocol
     }
     lost = max(accuracy[head.name, "fp32"] - accuracy[head.name, "int8"] for head in made.heads)
-    assert (made.default == "int8") == (lost <= expression.LARGEST_LOSS)
+    assert (made.default == "int8") == (lost <= fitting.LARGEST_LOSS)
