@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lightning.pytorch import LightningDataModule, LightningModule
@@ -37,6 +37,11 @@ class Inputs:
     limit: int | None = None
     cache: Path | None = None
     fold: Fold | None = None
+
+    def anywhere(self) -> Inputs:
+        """Return the same with paths that hold from any working folder, for workers elsewhere."""
+        table, cache = (path and path.resolve() for path in (self.table, self.cache))
+        return replace(self, table=table, cache=cache)
 
 
 @dataclass(frozen=True)

@@ -40,11 +40,13 @@ class Categorical(Judge):
 
     def __init__(self, classes: int) -> None:
         super().__init__()
-        self.accuracy = MulticlassAccuracy(classes, average="micro", ignore_index=-1)
-        self.balanced = MulticlassAccuracy(classes, average="macro", ignore_index=-1)
-        self.f1 = MulticlassF1Score(classes, average="macro", ignore_index=-1)
-        self.counts = MulticlassConfusionMatrix(classes, ignore_index=-1)
-        self.nll = MeanMetric()
+        # Where several processes train, each judges all rows, so that nothing is to be added up over them.
+        own = {"ignore_index": -1, "sync_on_compute": False}
+        self.accuracy = MulticlassAccuracy(classes, average="micro", **own)
+        self.balanced = MulticlassAccuracy(classes, average="macro", **own)
+        self.f1 = MulticlassF1Score(classes, average="macro", **own)
+        self.counts = MulticlassConfusionMatrix(classes, **own)
+        self.nll = MeanMetric(sync_on_compute=False)
 
     def update(self, answers: Tensor, targets: Tensor, hard: Tensor) -> None:
         """Take in a batch of probabilities."""

@@ -117,7 +117,7 @@ class HeadsModule(LightningModule):
             if name in self.uncertainty:
                 loss = torch.exp(-self.uncertainty[name]) * loss + self.uncertainty[name] / 2
             total = total + objective.weight * loss
-        self.log("train/loss", total, on_step=False, on_epoch=True, batch_size=len(images))
+        self.log("train/loss", total, on_step=False, on_epoch=True, batch_size=len(images), sync_dist=True)
         return total
 
     def validation_step(self, batch: Mapping[str, Any], batch_idx: int) -> None:

@@ -27,10 +27,28 @@ def trainer_options(recipe: Recipe, *, ray: bool = False) -> dict[str, Any]:
     if ray:
         from ray.train.lightning import RayDDPStrategy, RayLightningEnvironment
 
-        return own | {"devices": "auto", "strategy": RayDDPStrategy(), "plugins": [RayLightningEnvironment()]}
+        return own | {
+            "devices": "auto",
+            "strategy": RayDDPStrategy(find_unused_parameters=_still(recipe)),
+            "plugins": [RayLightningEnvironment()],
+        }
     if "TORCHELASTIC_RUN_ID" in os.environ:
         devices, nodes = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["GROUP_WORLD_SIZE"])
     else:
         devices, nodes = recipe.run.devices, 1
-    alone = devices * nodes == 1
-    return own | {"devices": devices, "num_nodes": nodes, "strategy": "auto" if alone else "ddp"}
+    # Stages that stand still get no gradient, which DDP must be told.
+    shared_by = "ddp_find_unused_parameters_true" if _still(recipe) else "ddp"
+    return own | {
+        "devices": devices,
+        "num_nodes": nodes,
+        "strategy": "auto" if devices * nodes == 1 else shared_by,
+    }
+
+
+def first() -> bool:
+    """Say whether this process is the one that speaks for all."""
+    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
+
+
+def _still(recipe: Recipe) -> bool:
+    return bool(recipe.model_dump().get("model", {}).get("freeze"))

@@ -25,10 +25,12 @@ def command(
     ] = False,
     cache: _options.Cache = None,
     tracker: _options.Trackers = None,
+    on: Annotated[str | None, typer.Option("--on", metavar="ENGINE", help="ray or ray://HOST:PORT: Ray Train.")] = None,
+    workers: Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Of --on; they share a batch.")] = 2,
 ) -> None:
     """Train a model from a recipe; ends with the checkpoint, the validation figures and the export command."""
     chosen = _options.recipe(recipe, [*(set_ or []), *_options.trackers(tracker)], epochs)
-    from mien.training import run, trackers
+    from mien.training import placement, run, trackers
     from mien.training.job import Inputs
 
     inputs = Inputs(table, limit, cache)
@@ -47,7 +49,14 @@ def command(
     if chosen.run.trackers is None:
         usual = {"run": chosen.run.model_copy(update={"trackers": trackers.usual()})}
         chosen = chosen.model_copy(update=usual)
-    outcome = run.train(chosen, inputs, folder, resume=resume)
+    if on is None:
+        outcome = run.train(chosen, inputs, folder, resume=resume)
+    else:
+        from mien.training import ray_train
+
+        outcome = ray_train.train(chosen, inputs, folder, on=on, workers=workers, resume=resume)
+    if not placement.first():
+        return
     rows = [[key.removeprefix("val/"), f"{value:.4f}"] for key, value in sorted(outcome.metrics.items())]
     output.stdout.print(output.table(f"validation figures of {outcome.best}", ["figure", "value"], rows))
     words = [
