@@ -49,9 +49,9 @@ def table(folder: Path) -> None:
 
 
 def fer2013(path: Path) -> None:
-    """The csv of FER-2013 with 140 rows of made pictures, xz-packed where the name says so."""
+    """The csv of FER-2013 with 140 made pictures, one of them in both splits; packed where the name ends with xz."""
     usages = ["Training"] * 105 + ["PublicTest"] * 35
-    lines = [f"{at % 7},{layouts.pixels_text(at)},{usage}" for at, usage in enumerate(usages)]
+    lines = [f"{at % 7},{layouts.pixels_text(at % 139)},{usage}" for at, usage in enumerate(usages)]
     text = "emotion,pixels,Usage\n" + "\n".join(lines) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(lzma.compress(text.encode()) if path.suffix == ".xz" else text.encode())
@@ -97,13 +97,13 @@ def model(folder: Path) -> None:
 def clip(path: Path) -> None:
     """A second of video in which a face crosses the picture."""
     person = clips.Person(clips.line((150, 240), (450, 240), 1.0))
-    film(path, [frame.image for frame, _ in clips.play(PHOTO, [person], 1.0, fps=15)], 15)
+    film(path, [frame.pixels for frame, _ in clips.play(PHOTO, [person], 1.0, fps=15)], 15)
 
 
 def frames(folder: Path) -> None:
     """Numbered pictures of the same."""
     for frame, _ in clips.play(PHOTO, [clips.Person(clips.still())], 0.4, fps=15):
-        write(folder / f"img_{frame.index + 1:04d}.png", frame.image)
+        write(folder / f"img_{frame.index + 1:04d}.png", frame.pixels)
 
 
 def policy(path: Path) -> None:
@@ -132,7 +132,7 @@ def face(seed: int, label: int = 0) -> NDArray[np.uint8]:
         clips.still(*rng.uniform((120, 110), (200, 130)), rng.uniform(110, 150)), bool(seed % 2), rng.uniform(0.6, 1)
     )
     frame, _ = next(clips.play(PHOTO, [person], 0.1, size=(320, 240), seed=seed))
-    picture = frame.image.astype(np.float32)
+    picture = frame.pixels.astype(np.float32)
     shade = cv2.resize(rng.uniform(0.5, 1.2, (3, 4, 3)).astype(np.float32), (320, 240), interpolation=cv2.INTER_CUBIC)
     tint = np.ones(3, np.float32)
     tint[label % 3] += 0.15 * label

@@ -14,10 +14,10 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
-from importlib.metadata import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,7 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 ADDRESS = "127.0.0.1:8000"
 _SERVER = re.compile(r"mien serve(?!.*--(new-key|schemas|help))")
 _CODE = re.compile(r"#.*\bexit code (\d+)")
-_SECONDS = 180.0
+_HERE = re.compile(r"<<'?(\w+)")
+_SECONDS = 600.0
 
 
 @dataclass
@@ -52,7 +53,7 @@ class Shell:
             self._one(line)
 
     def _one(self, line: str) -> None:
-        words = shlex.split(line, comments=True)
+        words = shlex.split(line.partition("\n")[0].rstrip("\\"), comments=True)
         if words[:2] == ["pip", "install"]:
             _check_requirements(words[2:])
         elif words[:1] == ["make"]:
@@ -108,14 +109,16 @@ class Shell:
 def commands(source: str) -> list[str]:
     """Return the command lines of a block: after `$` where it has prompts, else every line; `\\` goes on.
 
-    A block with a here-document is one command.
+    A here-document belongs to its command.
     """
-    if "<<" in source and "$ " not in source:
-        return [source]
     prompts = any(line.startswith("$ ") for line in source.splitlines())
     found: list[str] = []
-    more = False
+    more, end = False, ""
     for line in source.splitlines():
+        if end:
+            found[-1] += "\n" + line
+            end = "" if line == end else end
+            continue
         if more:
             found[-1] += "\n" + line.removeprefix("> ")
         elif prompts and line.startswith("$ "):
@@ -125,11 +128,15 @@ def commands(source: str) -> list[str]:
         else:
             continue
         more = line.endswith("\\")
+        document = _HERE.search(line)
+        end = document.group(1) if document else ""
     return found
 
 
 def _check_requirements(words: list[str]) -> None:
-    known = set(metadata("mien").get_all("Provides-Extra") or [])
+    known = set(
+        tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    )
     for word in words:
         match = re.fullmatch(r"mien\[(.+)\]", word)
         unknown = set(match.group(1).split(",")) - known if match else set()
