@@ -14,7 +14,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+try:
+    from mien._version import __version__
+except ModuleNotFoundError:  # a checkout that nothing has been built from
+    __version__ = "0.0.0"
 
 if TYPE_CHECKING:
     from mien.errors import (

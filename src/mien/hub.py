@@ -113,7 +113,7 @@ def _fetch(entry: Download, target: Path, timeout: float) -> Path:
     sha256 = hashlib.sha256()
     with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as partial:
         try:
-            with urllib.request.urlopen(entry.url, timeout=timeout) as answer:
+            with urllib.request.urlopen(entry.url, timeout=timeout) as answer:  # noqa: S310 - hub.toml's own addresses
                 while block := answer.read(1 << 20):
                     sha256.update(block)
                     partial.write(block)

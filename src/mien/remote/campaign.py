@@ -197,4 +197,4 @@ class Campaign:
             self._slot = max(self._slot, asyncio.get_running_loop().time() + wait)
             return
         wait = min(self.limits.backoff * 2**attempt, self.limits.patience)
-        await asyncio.sleep(wait * random.uniform(0.5, 1.0))
+        await asyncio.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311 - spreads retries, hides nothing

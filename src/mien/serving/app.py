@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from mien import __version__, reactions
+from mien import reactions
 from mien.serving import keys, logs, openapi, problems, settings, stream, studio
 from mien.serving.batching import Batcher
 from mien.serving.engine import Engine
@@ -69,7 +69,7 @@ def create(given: ServeSettings | None = None) -> FastAPI:
     )
     app = FastAPI(
         title="mien",
-        version=__version__,
+        version="1",  # of the API, as in its paths; the program's own is in /v1/models
         description=DESCRIPTION,
         lifespan=_lifespan,
         docs_url=None,
