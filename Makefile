@@ -66,6 +66,8 @@ FACES ?= $(MIEN_SHARED)/data/faces
 models: $(DEV)/installed ## export trained checkpoints (EXPRESSION=, FACE=) into the package
 	$(DEV)/bin/mien export $(EXPRESSION) --table $(TABLE) -o src/mien/assets/expression
 	$(DEV)/bin/mien export $(FACE) --table $(FACES) -o src/mien/assets/face
+	$(DEV)/bin/mien evaluate src/mien/assets/expression $(TABLE) --fit --photos $(FACES)/faces.jsonl \
+	  --json docs/results/quality.json
 
 results: $(DEV)/installed ## measure the models in the package and write the README's tables
 	$(DEV)/bin/mien evaluate expression $(TABLE) --protocol ferplus-majority --flip --slices --robustness --no-pictures \
@@ -75,7 +77,9 @@ results: $(DEV)/installed ## measure the models in the package and write the REA
 	$(DEV)/bin/mien evaluate expression $(TABLE) --protocol hard --json docs/results/expression-hard.json
 	for side in 320 640; do for detector in mien yunet; do MIEN_MODELS=$(MIEN_SHARED)/models $(DEV)/bin/mien evaluate \
 	  $$detector $(FACES)/faces.jsonl --side $$side --json docs/results/face-$$detector-$$side.json; done; done
+	$(DEV)/bin/python benchmarks/judging.py $(TABLE) --checkpoint $(EXPRESSION) --photos $(FACES)/faces.jsonl
 	$(DEV)/bin/python docs/results/table.py
+	$(DEV)/bin/python docs/results/judging.py
 
 bench: $(DEV)/installed ## measure this machine
 	$(DEV)/bin/mien bench --json docs/results/bench.json

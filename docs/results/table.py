@@ -31,7 +31,7 @@ def render() -> str:
     """Return the tables as Markdown, ending in a line break."""
     records = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(HERE.glob("*.json"))]
     parts = [
-        _expression([r for r in records if "protocol" in r]),
+        _expression([r for r in records if "protocol" in r and "quality" not in r]),
         _detection([r for r in records if "sizes" in r]),
         _speed([r for r in records if "stages" in r]),
     ]

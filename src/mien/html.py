@@ -29,7 +29,10 @@ svg text{fill:var(--ink);font:12px system-ui,sans-serif}
 .sheet{display:grid;grid-template-columns:repeat(auto-fill,minmax(104px,1fr));gap:10px}
 .sheet figure{margin:0}.sheet img{width:100%;image-rendering:pixelated;border-radius:4px;display:block}
 .sheet figcaption{font-size:.75rem;line-height:1.3;overflow-wrap:anywhere}
-@media print{main{max-width:none;padding:0}h2{break-after:avoid}figure,table,.card{break-inside:avoid}}
+@media print{@page{size:A4;margin:14mm}html,body{font-size:11px}main{max-width:none;padding:0}
+h2,h3,h2+p{break-after:avoid}p{break-inside:avoid}
+.scroll{overflow:visible}thead{display:table-header-group}tr,figure,.card,.cards{break-inside:avoid}
+.row>*{flex:1 1 45%}.sheet{grid-template-columns:repeat(8,1fr)}td,th{padding:.2em .5em}}
 """
 
 

@@ -4,9 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-SCRIPT = Path(__file__).resolve().parents[2] / "docs" / "results" / "table.py"
+import pytest
+
+RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results"
 
 
-def test_the_results_in_the_readme_are_those_of_the_json_files() -> None:
-    done = subprocess.run([sys.executable, SCRIPT, "--check"], check=False)
-    assert done.returncode == 0, "run: python docs/results/table.py"
+@pytest.mark.parametrize("script", ["table.py", "judging.py"])
+def test_published_tables_are_those_of_the_json_files(script: str) -> None:
+    done = subprocess.run([sys.executable, RESULTS / script, "--check"], check=False)
+    assert done.returncode == 0, f"run: python docs/results/{script}"

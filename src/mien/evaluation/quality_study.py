@@ -74,8 +74,8 @@ def study(
     model = found.answered.model
     if found.scored.head != model.primary or found.scored.derived:
         raise DataError(f"quality is fitted for the primary head '{model.primary}'; name a protocol of its label set")
-    if model.flip:
-        raise DataError("quality is fitted for one look at each face; leave --flip away")
+    if model.views != "one":
+        raise DataError("quality is fitted for one look at each face; leave --flip and --views away")
     if found.source.split != "val":
         raise DataError(f"quality is fitted on the split 'val', not on '{found.source.split}'")
     parts = [quality_sample.faces(found, detection.load("mien"), seed=seed, progress=progress("faces"))]

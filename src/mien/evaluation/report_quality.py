@@ -7,10 +7,11 @@ from typing import Any
 from mien import charts, html
 
 NAMES = {"entropy": "entropy alone", "rule": "rule without fitting", "quality": "fitted quality"}
-POPULATIONS = {
-    "clean": "pictures as they are",
-    "mixed": "clean and spoilt pictures, as crops and as faces met in photos, a tenth of them no face",
+SAYS = {
+    "clean": "the pictures as they are",
+    "mixed": "clean and spoilt pictures, as crops and as faces met in photos; a tenth is no face",
 }
+"""The populations on which it is measured."""
 HEAD = ["pictures", "answers are dropped by", "wrong, all answered", "wrong, 70 % answered", "points gained"]
 
 
@@ -18,7 +19,7 @@ def section(record: dict[str, Any]) -> str:
     """Return the section of a report; `record` is that of `quality_study.Study`."""
     abstaining = [
         [
-            POPULATIONS[name], _percent(p["abstaining"]["answered"]), _percent(p["abstaining"]["wrong_of_all"]),
+            name, _percent(p["abstaining"]["answered"]), _percent(p["abstaining"]["wrong_of_all"]),
             _percent(p["abstaining"]["wrong_of_answered"]), f"{p['ece']:.3f}",
         ]
         for name, p in record["populations"].items()
@@ -29,7 +30,7 @@ def section(record: dict[str, Any]) -> str:
             "The chance that an answer is right is computed from the answer, the picture and the detection; the most "
             "doubtful answers are dropped first. Fitted on one half of the pictures, measured on the other, both ways."
         ),
-        html.side_by_side(*(html.captioned(curve(record, name), f"On {POPULATIONS[name]}.") for name in POPULATIONS)),
+        html.side_by_side(*(html.captioned(curve(record, name), f"{name}: {says}") for name, says in SAYS.items())),
         html.table([*HEAD[:2], *(f"{name}#" for name in HEAD[2:])], rows(record)),
         "<h3>Abstaining by all limits</h3>",
         html.table(
@@ -48,7 +49,7 @@ def rows(record: dict[str, Any]) -> list[list[str]]:
             low, high = 100 * gain["low"], 100 * gain["high"]
             out.append(
                 [
-                    POPULATIONS[name], NAMES[key], _percent(risk["1.00"]), _percent(risk["0.70"]),
+                    name, NAMES[key], _percent(risk["1.00"]), _percent(risk["0.70"]),
                     f"{100 * gain['value']:.1f} ({low:.1f} to {high:.1f})",
                 ]
             )  # fmt: skip

@@ -82,6 +82,7 @@ class Answered:
             "model": self.name,
             "precision": self.model.session.precision,
             "flip": self.model.flip,
+            "views": self.model.views,
             "dataset": self.source.dataset,
             "digest": self.source.digest,
             "split": self.source.split,
@@ -101,7 +102,7 @@ class Answered:
                 head=head,
                 dataset=self.source.dataset,
                 split=self.source.split,
-                protocol=protocol + (", flip" if self.model.flip else ""),
+                protocol=protocol + ("" if self.model.views == "one" else f", {self.model.views}"),
                 precision="int8" if self.model.session.precision == "int8" else "fp32",
                 n=n,
             )

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.special import expit
 from tests.fixtures.models import tiny_expression as make_model
 from tests.fixtures.patterns import tiny_faces
@@ -17,12 +18,13 @@ from mien.errors import DataError
 from mien.evaluation import quality, quality_sample, quality_study, report_quality, scoring, selective
 from mien.evaluation.quality_sample import Sample
 from mien.evaluation.scoring import Evaluation, Source
+from mien.imaging import image as imaging
 from mien.manifest import Gate
 from mien.recognition import quality as measured
 from mien.recognition.expression import ExpressionModel
 
 
-def made(rng: np.random.Generator, n: int = 6000) -> tuple[Sample, np.ndarray]:
+def made(rng: np.random.Generator, n: int = 6000) -> tuple[Sample, NDArray[np.float64]]:
     """Make answers that are right with a known chance: it falls with blur and doubt, and 'fear' is hard."""
     signals = {name: rng.normal(0, 1, n).astype(np.float32) for name in measured.SIGNALS}
     signals["sharpness"] = rng.uniform(0, 0.5, n).astype(np.float32)
@@ -121,17 +123,21 @@ def test_answers_of_one_kind_teach_nothing(right: bool, rng: np.random.Generator
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     folder = tmp_path_factory.mktemp("quality")
-    table = tiny_faces(folder / "faces", train=5, val=90)
+    table = tiny_faces(folder / "faces", train=5, val=150)
     model = ExpressionModel(make_model(folder / "model"))
     columns = table.read(split="val").to_pydict(maps_as_pydicts="strict")
+    said = model.predict(np.stack([imaging.read(table.root / name) for name in columns["image"]]))[
+        "expression"
+    ].class_id
+    columns["votes"] = [np.eye(8)[(c + (i % 3 == 0)) % 8] * 9 for i, c in enumerate(said)]  # two of three are right
     return scoring.evaluate(model, Source(columns, table.root, "made", "0" * 64, "val"), "ferplus-majority", draws=10)
 
 
 def test_every_row_is_read_clean_and_spoilt_as_a_crop_and_as_met(found: Evaluation) -> None:
     got = quality_sample.faces(found, detection.load("none"))
-    assert len(got) == 90 * 3 * 2
-    assert (got.kind == "clean").sum() == 180
-    assert got.whole.sum() == 270
+    assert len(got) == 150 * 3 * 2
+    assert (got.kind == "clean").sum() == 300
+    assert got.whole.sum() == 450
     crops = got[(got.kind == "clean") & got.whole]
     assert crops.right.tolist() == found.answers.correct[crops.group].tolist()
     assert np.isnan(crops.signals["size"]).all()
@@ -147,7 +153,7 @@ def test_what_is_no_face_touches_no_face_and_is_always_wrong(
     whole = np.array([[0, 0, 300, 200]], np.float32)
     none = np.zeros((0, 5, 2), np.float32)
 
-    def photo(name: str, boxes: np.ndarray) -> Photo:
+    def photo(name: str, boxes: NDArray[np.float32]) -> Photo:
         return Photo(
             name, tmp_path / name, 300, 200, "made", boxes, none, np.zeros(len(boxes), bool), np.ones(len(boxes), bool)
         )
@@ -166,7 +172,7 @@ def test_what_is_no_face_touches_no_face_and_is_always_wrong(
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"flip": True}, "leave --flip away"),
+        ({"flip": True}, "leave --flip and --views away"),
         ({"split": "test"}, "fitted on the split 'val', not on 'test'"),
         ({"head": "expression7"}, "for the primary head 'expression'"),
     ],
