@@ -88,6 +88,8 @@ class Scores:
         derived: the name of the method that computed the scores from another head; None for a head that was learned.
         chosen: position of the label of each face ``(n,)`` where it is not simply the best one (see
             `recognition.smoothing`), or None.
+        held: ``bool (n, len(labels))``, which labels hold by the model's thresholds; None where one is the answer.
+        spread: how far several looks at a face lie apart ``(n,)`` (see `recognition.views`), or None.
     """
 
     labels: LabelSet
@@ -95,12 +97,17 @@ class Scores:
     members: NDArray[np.bool_] | None = None
     derived: str | None = None
     chosen: NDArray[np.int64] | None = None
+    held: NDArray[np.bool_] | None = None
+    spread: Float | None = None
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or self.values.shape[1] != len(self.labels):
             raise ValueError(f"scores must be (n, {len(self.labels)}) for {self.labels.name}, got {self.values.shape}")
-        if self.members is not None and self.members.shape != self.values.shape:
-            raise ValueError(f"members must be {self.values.shape}, got {self.members.shape}")
+        for name, array in (("members", self.members), ("held", self.held)):
+            if array is not None and array.shape != self.values.shape:
+                raise ValueError(f"{name} must be {self.values.shape}, got {array.shape}")
+        if self.spread is not None and self.spread.shape != self.values.shape[:1]:
+            raise ValueError(f"spread must be {self.values.shape[:1]}, got {self.spread.shape}")
         if self.chosen is not None and self.chosen.shape != self.values.shape[:1]:
             raise ValueError(f"chosen must be {self.values.shape[:1]}, got {self.chosen.shape}")
 
@@ -114,6 +121,8 @@ class Scores:
             values=self.values[at],
             members=None if self.members is None else self.members[at],
             chosen=None if self.chosen is None else self.chosen[at],
+            held=None if self.held is None else self.held[at],
+            spread=None if self.spread is None else self.spread[at],
         )
 
     @property
@@ -150,6 +159,10 @@ class Scores:
         }
         if self.derived:
             out["derived"] = self.derived
+        if self.held is not None:
+            out["holds"] = [name for name, holds in zip(self.labels, self.held[at], strict=True) if holds]
+        if self.spread is not None:
+            out["spread"] = _plain(self.spread[at])
         return out
 
     def set_90(self, at: int) -> list[str] | None:

@@ -40,6 +40,7 @@ def command(
     pictures: Annotated[bool, typer.Option("--pictures/--no-pictures", help="Show mistakes in the report.")] = True,
     compare: Annotated[str | None, typer.Option(metavar="MODEL", help="Test against another model, in pairs.")] = None,
     flip: Annotated[bool, typer.Option("--flip", help="Average with the mirror image.")] = False,
+    views: Annotated[str, typer.Option(help="Looks that are averaged: one, flip, five or ten.")] = "one",
     precision: Annotated[str | None, typer.Option(metavar="P", help="fp32 or int8; default the model's.")] = None,
     robustness: Annotated[bool, typer.Option("--robustness", help="Also score corrupted pictures (slow).")] = False,
     slices: Annotated[bool, typer.Option("--slices", help="Also score by brightness, blur, turn, size.")] = False,
@@ -75,9 +76,9 @@ def command(
     from mien.recognition.expression import ExpressionModel
 
     source, every = _rows(table, split)
-    opened = ExpressionModel(model, flip=flip, precision=precision)
+    opened = ExpressionModel(model, flip=flip, views=views, precision=precision)
     chosen, own = protocols.choose(protocol, opened.manifest, source.columns, head)
-    other = ExpressionModel(compare, flip=flip, precision=precision) if compare else None
+    other = ExpressionModel(compare, flip=flip, views=views, precision=precision) if compare else None
     leaks = leakage.check(every, split)
     leaks.refuse(max_leak)
     answered = scoring.answer(opened, source)

@@ -59,6 +59,7 @@ def command(
         bool, typer.Option("--pose", help="Add head pose, eyes, mouth and blinks from landmarks; abstain by them.")
     ] = False,
     flip: Annotated[bool, typer.Option("--flip", help="Average with the mirror image: better, half as fast.")] = False,
+    views: Annotated[str, typer.Option(help="Looks that are averaged: one, flip, five, ten (with spread).")] = "one",
     threads: Annotated[
         int | None, typer.Option("--threads", "--workers", metavar="N", min=1, help="Pictures read at the same time.")
     ] = None,
@@ -101,7 +102,9 @@ def command(
         reader = closing.enter_context(predict_vlm.reader(model, labels, base_url, price, budget, send_images))
         recognizer = reader.recognizer(detector=found, side=parse_side(side))
     else:
-        recognizer = Recognizer(detector=found, model=model, side=parse_side(side), workers=threads, flip=flip)
+        recognizer = Recognizer(
+            detector=found, model=model, side=parse_side(side), workers=threads, flip=flip, views=views
+        )
     changed = {"min_face": min_face, "min_confidence": min_confidence}
     recognizer.gate = recognizer.gate.model_copy(update={k: v for k, v in changed.items() if v is not None})
     many = parallel.check(on) != "threads" or shards is not None or any(path.endswith(".parquet") for path in stills)
@@ -109,7 +112,7 @@ def command(
         if videos or model.startswith("vlm:") or pose:
             raise MienError("--on, --shards and tables are for pictures and models on this machine, without --pose")
         limits = tuple((name, value) for name, value in changed.items() if value is not None)
-        reading = Reading(found, model, parse_side(side), flip, limits)
+        reading = Reading(found, model, parse_side(side), flip, limits, views)
     if many and shards:
         if json or csv or annotate or compound:
             raise MienError(

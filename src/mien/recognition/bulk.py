@@ -44,6 +44,7 @@ class Reading:
         side: see `Recognizer`.
         flip: see `Recognizer`.
         gate: limits for abstention that differ from the model's own.
+        views: see `Recognizer`.
     """
 
     detector: str = "mien"
@@ -51,6 +52,7 @@ class Reading:
     side: int | None = None
     flip: bool = False
     gate: tuple[tuple[str, float], ...] = ()
+    views: str = "one"
 
     def __call__(self, pictures: Sequence[Picture]) -> list[Faces]:
         """Read pictures with one thread."""
@@ -61,7 +63,9 @@ class Reading:
 
     def recognizer(self) -> Recognizer:
         """Make the recognizer."""
-        made = Recognizer(detector=self.detector, model=self.model, side=self.side, flip=self.flip, workers=1)
+        made = Recognizer(
+            detector=self.detector, model=self.model, side=self.side, flip=self.flip, views=self.views, workers=1
+        )
         made.gate = made.gate.model_copy(update=dict(self.gate))
         return made
 

@@ -13,6 +13,7 @@ from mien.errors import ModelError
 from mien.imaging import align
 from mien.imaging.image import RGB
 from mien.manifest import Crop, Head
+from mien.recognition import views as looking
 from mien.results import Detections, Float, Scores
 from mien.runtime import Session
 
@@ -22,7 +23,8 @@ class ExpressionModel:
 
     Args:
         model: name of an installed model, or a model folder.
-        flip: average each crop with its mirror image: a little better, half as fast.
+        flip: average each crop with its mirror image: a little better, half as fast; the same as the views 'flip'.
+        views: looks at each crop whose mean is taken, see `recognition.views`.
         batch: crops a run of the graph.
         options: see `runtime.Session`.
 
@@ -31,14 +33,26 @@ class ExpressionModel:
     """
 
     def __init__(
-        self, model: str | os.PathLike[str] = "expression", *, flip: bool = False, batch: int = 64, **options: Any
+        self,
+        model: str | os.PathLike[str] = "expression",
+        *,
+        flip: bool = False,
+        views: str = "one",
+        batch: int = 64,
+        **options: Any,
     ) -> None:
+        self.views = "flip" if flip and views == "one" else looking.known(views)
         self.session = _open(model, options)
         self.manifest = self.session.manifest
         if self.manifest.crop is None or self.manifest.primary is None:
             raise ModelError(f"{self.session.folder} is a model for {self.manifest.task}; it has no labels to predict")
         self.spec, self.primary = self.manifest.crop, self.manifest.primary
-        self.flip, self.batch = flip, batch
+        self.batch = batch
+
+    @property
+    def flip(self) -> bool:
+        """Whether each crop is averaged with its mirror image."""
+        return self.views == "flip"
 
     def crops(self, image: RGB, detections: Detections, *, whole: bool = False) -> NDArray[np.uint8]:
         """Cut every face out of a picture: ``uint8 (n, size, size, 3)``, aligned where there are points.
@@ -55,10 +69,9 @@ class ExpressionModel:
         values: dict[str, list[Float]] = {head.name: [] for head in self.manifest.heads}
         for start in range(0, len(crops), self.batch):
             part = crops[start : start + self.batch]
-            output = self.session.run(part)
-            mirror = self.session.run(np.ascontiguousarray(part[:, :, ::-1])) if self.flip else None
+            found = [self.session.run(look) for look in looking.of(part, self.views)]
             for name, rows in values.items():
-                rows.append(output[name] if mirror is None else np.float32(0.5) * (output[name] + mirror[name]))
+                rows.append(np.stack([output[name] for output in found]))
         return {head.name: _scores(head, values[head.name]) for head in self.manifest.heads}
 
 
@@ -88,11 +101,16 @@ def cut(image: RGB, detections: Detections, crop: Crop, *, whole: bool = False) 
 
 
 def _scores(head: Head, rows: list[Float]) -> Scores:
+    """Make scores of batches of answers ``(looks, n, classes)``."""
     labels = head.set()
-    values = np.concatenate(rows) if rows else np.zeros((0, len(labels)), np.float32)
-    if head.conformal_90 is None:
-        return Scores(labels, values)
-    return Scores(labels, values, members=prediction_sets(values, head.conformal_90))
+    looks = np.concatenate(rows, axis=1) if rows else np.zeros((1, 0, len(labels)), np.float32)
+    values = looks[0] if len(looks) == 1 else looks.mean(axis=0, dtype=np.float32)
+    spread = looking.spread(looks) if len(looks) > 2 else None
+    if head.kind == "multi":
+        limits = np.array([head.thresholds.get(label, 0.5) for label in head.labels], np.float32)
+        return Scores(labels, values, held=values >= limits, spread=spread)
+    members = None if head.conformal_90 is None else prediction_sets(values, head.conformal_90)
+    return Scores(labels, values, members=members, spread=spread)
 
 
 def prediction_sets(probabilities: Float, threshold: float) -> NDArray[np.bool_]:

@@ -47,7 +47,9 @@ class Recognizer:
         workers: pictures' batches under way at once in a stream.
         batch: pictures a batch.
         max_pixels: larger pictures are refused before decoding.
-        options: `precision`, `threads`, `provider` (see `runtime.Session`) and `flip` (see `ExpressionModel`).
+        flip: see `ExpressionModel`.
+        views: see `ExpressionModel`.
+        options: `precision`, `threads`, `provider` (see `runtime.Session`).
     """
 
     def __init__(
@@ -61,9 +63,10 @@ class Recognizer:
         batch: int = 8,
         max_pixels: int = imaging.MAX_PIXELS,
         flip: bool = False,
+        views: str = "one",
         **options: Any,
     ) -> None:
-        self.expression = ExpressionModel(model, flip=flip, **options)
+        self.expression = ExpressionModel(model, flip=flip, views=views, **options)
         self.detector = detection.load(detector, **options) if isinstance(detector, str) else detector
         self.side, self.batch, self.max_pixels = side, batch, max_pixels
         self.gate = gate or self.expression.manifest.gate
