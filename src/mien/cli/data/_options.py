@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien import storage
 from mien.cli import output
 from mien.errors import MienError
 
@@ -16,10 +17,21 @@ if TYPE_CHECKING:
     from mien.curation.shards import Engine
     from mien.curation.table import Table
 
-TableArgument = Annotated[Path, typer.Argument(metavar="TABLE", help="A table, or the folder with table.parquet.")]
-Out = Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder for the new table.")]
+# A path of these may also lie in a store: s3://BUCKET/FOLDER.
+TableArgument = Annotated[
+    Path,
+    typer.Argument(metavar="TABLE", help="A table, or the folder with table.parquet.", parser=storage.locate),
+]
+Out = Annotated[
+    Path, typer.Option("-o", "--out", metavar="DIR", help="Folder for the new table.", parser=storage.locate)
+]
+NewTable = Annotated[
+    Path | None, typer.Option("-o", "--out", metavar="DIR|FILE", help="The new table.", parser=storage.locate)
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done and write nothing.")]
-On = Annotated[str, typer.Option("--on", metavar="KIND", help="Where work runs: threads, processes or ray.")]
+On = Annotated[
+    str, typer.Option("--on", metavar="KIND", help="Where work runs: threads, processes, ray or ray://HOST:PORT.")
+]
 Workers = Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Batches under way at once.")]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Fixes every random choice.")]
 
@@ -31,12 +43,9 @@ def engine(on: str, workers: int) -> Engine:
         UnknownNameError: no engine of that name.
     """
     from mien.curation.shards import Engine
-    from mien.errors import UnknownNameError
-    from mien.parallel import KINDS
+    from mien.parallel import check
 
-    if on not in KINDS:
-        raise UnknownNameError("engine", on, KINDS)
-    return Engine(on, workers)
+    return Engine(check(on), workers)
 
 
 @contextmanager

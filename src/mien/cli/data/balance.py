@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,7 +15,7 @@ def command(
     method: Annotated[
         str, typer.Option(metavar="HOW", help="weights, effective, oversample, undersample or cap.")
     ] = "weights",
-    out: Annotated[Path | None, typer.Option("-o", "--out", metavar="DIR|FILE", help="The new table.")] = None,
+    out: _options.NewTable = None,
     cap: Annotated[int | None, typer.Option(metavar="N", help="Rows a label.")] = None,
     split: Annotated[str, typer.Option(metavar="SPLIT", help="Only train is allowed.")] = "train",
     seed: _options.Seed = 0,

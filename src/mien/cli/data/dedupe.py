@@ -22,7 +22,7 @@ def command(
     drop_conflicts: Annotated[
         bool, typer.Option("--drop-conflicts", help="Drop all copies where labels differ.")
     ] = False,
-    out: Annotated[Path | None, typer.Option("-o", "--out", metavar="DIR|FILE", help="The new table.")] = None,
+    out: _options.NewTable = None,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write figures and groups as JSON.")] = None,
     dry_run: _options.DryRun = False,
 ) -> None:

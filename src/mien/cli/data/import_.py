@@ -7,14 +7,17 @@ from typing import Annotated
 
 import typer
 
+from mien import storage
 from mien.cli import output
 from mien.cli.data import _options
 
 
 def command(
     reader: Annotated[str, typer.Argument(metavar="READER", help="Which data set; 'list' shows all readers.")],
-    source: Annotated[Path | None, typer.Argument(metavar="SOURCE", help="Its file or folder.")] = None,
-    out: Annotated[Path | None, typer.Option("-o", "--out", metavar="DIR", help="Folder for the table.")] = None,
+    source: Annotated[
+        Path | None, typer.Argument(metavar="SOURCE", help="Its file or folder.", parser=storage.locate)
+    ] = None,
+    out: _options.NewTable = None,
     votes: Annotated[Path | None, typer.Option(metavar="CSV", help="FER+ votes (fer2013).")] = None,
     option: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="Option of the reader.")] = None,
     link: Annotated[bool, typer.Option("--link", help="Hard links instead of copies where possible.")] = False,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def command(
     source: Annotated[Path, typer.Argument(metavar="TABLE|FOLDER", help="A table, or a folder of class folders.")],
     mapping: Annotated[str, typer.Option(metavar="FROM:TO|FILE", help="A known mapping, or a TOML file.")],
-    out: Annotated[Path | None, typer.Option("-o", "--out", metavar="DIR|FILE", help="The new table.")] = None,
+    out: _options.NewTable = None,
     dry_run: _options.DryRun = False,
 ) -> None:
     """Carry labels and votes over to another set, and say what merges and what is lost.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,7 +15,7 @@ def command(
     count: Annotated[int, typer.Option("-n", "--count", metavar="N", help="Rows in all, or of each label.")] = 100,
     each: Annotated[bool, typer.Option("--each", help="So many of each label.")] = False,
     split: Annotated[str | None, typer.Option(metavar="SPLIT", help="Only from this split.")] = None,
-    out: Annotated[Path | None, typer.Option("-o", "--out", metavar="DIR|FILE", help="The new table.")] = None,
+    out: _options.NewTable = None,
     seed: _options.Seed = 0,
     dry_run: _options.DryRun = False,
 ) -> None:

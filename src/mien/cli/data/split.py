@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 def command(
     table: _options.TableArgument,
-    out: Annotated[Path | None, typer.Option("-o", "--out", metavar="DIR|FILE", help="The new table.")] = None,
+    out: _options.NewTable = None,
     val: Annotated[float, typer.Option(metavar="PART", min=0, max=1, help="Part for validation.")] = 0.1,
     test: Annotated[float, typer.Option(metavar="PART", min=0, max=1, help="Part for testing; 0 for two ways.")] = 0.1,
     keep: Annotated[list[str] | None, typer.Option(metavar="SPLIT", help="Leave this split as it is.")] = None,
