@@ -1,13 +1,15 @@
 """Named models: those inside the package, then folders named by `MIEN_MODELS`, then the cache, then a checked download.
 
-Nothing is fetched at import or without being asked for by name, and a download is kept only when its sha256 is the
-catalogue's.
+A model may also be named by its address in an object store (`s3://BUCKET/FOLDER`) or in an MLflow registry
+(`models:/NAME/VERSION`); it is then kept in the cache under its manifest's digest. Nothing is fetched at import or
+without being asked for by name, and a download is kept only when its sha256 is the catalogue's or its manifest's.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
 import tomllib
 import urllib.error
@@ -18,7 +20,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
-from mien.errors import ModelError, UnknownNameError
+from mien import manifest, model_registry, storage
+from mien.errors import DataError, ModelError, UnknownNameError
 from mien.manifest import MANIFEST
 
 
@@ -67,12 +70,14 @@ def folders() -> Iterator[tuple[str, Path]]:
 
 
 def find(model: str | os.PathLike[str]) -> Path:
-    """Return the folder of a model given by name or path.
+    """Return the folder of a model given by name, path or address.
 
     Raises:
         UnknownNameError: no model of that name is installed.
-        ModelError: the path has no manifest.
+        ModelError: the path has no manifest, or what the address holds cannot be fetched or is damaged.
     """
+    if isinstance(model, str) and (storage.is_url(model) or model.startswith(model_registry.SCHEME)):
+        return _fetched(model)
     given = Path(model)
     if (given / MANIFEST).is_file():
         return given
@@ -82,6 +87,72 @@ def find(model: str | os.PathLike[str]) -> Path:
     if str(model) in installed:
         return installed[str(model)]
     raise UnknownNameError("model", str(model), installed)
+
+
+def publish(model: str | os.PathLike[str], to: str) -> str:
+    """Copy a model folder to an object store or register it, and return the address by which `find` gets it.
+
+    Args:
+        model: name or folder.
+        to: ``s3://BUCKET/FOLDER`` (or another store), or ``models:/NAME`` for an MLflow registry.
+
+    Raises:
+        ModelError: the folder is damaged, or the place refuses it.
+    """
+    folder = find(model)
+    if to.startswith(model_registry.SCHEME):
+        return model_registry.publish(folder, to.removeprefix(model_registry.SCHEME))
+    if not storage.is_url(to):
+        raise ModelError(f"'{to}' is no place to publish to: give s3://BUCKET/FOLDER or models:/NAME")
+    manifest.verify(folder, manifest.read(folder))
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    # The manifest comes last: a folder with a manifest is complete.
+    with storage.problems(to):
+        for path in sorted(files, key=lambda path: path.name == MANIFEST):
+            storage.write(storage.locate(to) / path.name, path.read_bytes())
+    return to
+
+
+def _fetched(address: str) -> Path:
+    """Return the cached copy of a model at an address; fetch it when its manifest is another than the cached ones."""
+    root = cache_folder() / "fetched"
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ModelError(f"cannot write to the cache {root}: {error.strerror}; set MIEN_CACHE") from error
+    if address.startswith(model_registry.SCHEME):
+        return _keep(model_registry.download(address, root), root)
+    source = storage.locate(address)
+    try:
+        with storage.problems(address):
+            described = (source / MANIFEST).read_bytes()
+    except FileNotFoundError as error:
+        raise ModelError(f"{address} is not a model folder: it has no {MANIFEST}") from error
+    except DataError as error:
+        raise ModelError(str(error)) from error
+    kept = root / hashlib.sha256(described).hexdigest()[:32]
+    if (kept / MANIFEST).is_file():
+        return kept
+    partial = Path(tempfile.mkdtemp(dir=root))
+    (partial / MANIFEST).write_bytes(described)
+    wanted = [graph.file for graph in manifest.read(partial).graphs.values()]
+    with storage.problems(address):
+        for name in (*wanted, "card.md", "LICENSE"):
+            if name in wanted or (source / name).exists():
+                (partial / name).write_bytes((source / name).read_bytes())
+    return _keep(partial, root)
+
+
+def _keep(partial: Path, root: Path) -> Path:
+    """Check a fetched folder and move it to where its manifest's digest says."""
+    try:
+        manifest.verify(partial, manifest.read(partial))
+        kept = root / manifest.digest(partial / MANIFEST)[:32]
+        if not (kept / MANIFEST).is_file():
+            os.replace(partial, kept)
+        return kept
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 @cache

@@ -115,6 +115,15 @@ def place(source: Path, target: Path, *, link: bool = False) -> None:
     shutil.copyfile(source, target)
 
 
+def move(source: Path, target: Path) -> None:
+    """Give a file another name in the same place; what was there is replaced."""
+    if is_remote(source):
+        store = cast("Any", source)
+        store.fs.mv(store.path, cast("Any", target).path)
+    else:
+        source.replace(target)
+
+
 def arrow(path: Path) -> tuple[Any, str]:
     """Return the file system (None for the local one) and the name that pyarrow opens a path by."""
     return (cast("Any", path).fs, cast("Any", path).path) if is_remote(path) else (None, str(path))

@@ -101,5 +101,16 @@ def verify(
     raise typer.Exit(2 if bad else 0)
 
 
+@app.command()
+def push(
+    model: Annotated[str, typer.Argument(help="Name or folder of a model.")],
+    to: Annotated[str, typer.Argument(metavar="ADDRESS", help="s3://BUCKET/FOLDER, or models:/NAME of MLflow.")],
+) -> None:
+    """Copy a model to an object store, or register it in MLflow; --model ADDRESS uses it from there."""
+    from mien import hub
+
+    output.stdout.print(hub.publish(model, to), highlight=False, markup=False, soft_wrap=True)
+
+
 def _megabytes(size: object) -> str:
     return f"{size / 1e6:.1f} MB" if isinstance(size, int) else ""
