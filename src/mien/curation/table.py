@@ -145,7 +145,7 @@ class TableWriter:
             if kind is not None:
                 self._partial.unlink(missing_ok=True)
         if kind is None:
-            self._partial.replace(self.path)
+            storage.move(self._partial, self.path)
 
 
 def _check(image: object, split: object, where: str) -> None:
