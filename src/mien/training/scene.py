@@ -24,7 +24,7 @@ from mien.evaluation import bootstrap, continuous
 from mien.evaluation.bootstrap import Figure
 from mien.imaging import align, image
 from mien.models import backbones
-from mien.models.backbones import mobilenet
+from mien.models.backbones import mobilenet_v1
 from mien.models.heads import Head
 from mien.models.network import Network
 from mien.results import Float
@@ -90,14 +90,14 @@ def network(start: Path) -> Network:
     """Make the network with the weights of others and an empty head.
 
     Args:
-        start: weights of Keras' MobileNetV1, see `backbones.mobilenet.convert`.
+        start: weights of Keras' MobileNetV1, see `backbones.mobilenet_v1.convert`.
 
     Raises:
         ModelError: they do not fit.
     """
-    trunk = backbones.build("mobilenet", 3, multiplier=MULTIPLIER, taps=TAPS)
-    assert isinstance(trunk, mobilenet.MobileNet)
-    mobilenet.convert(trunk, start)
+    trunk = backbones.build("mobilenet_v1", 3, multiplier=MULTIPLIER, taps=TAPS)
+    assert isinstance(trunk, mobilenet_v1.MobileNet)
+    mobilenet_v1.convert(trunk, start)
     head = Head(trunk.width, len(labels.get(SET)), activation="clamp")
     return Network(trunk, {HEAD: head}, 3, normalise="half").eval().requires_grad_(False)
 
