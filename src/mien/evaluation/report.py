@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien import charts, html
+from mien.errors import DataError
 from mien.evaluation import halves, report_quality
 from mien.evaluation.bootstrap import Figure
 from mien.evaluation.scoring import Evaluation
@@ -168,19 +169,25 @@ def _trust(found: Evaluation) -> str:
             html.captioned(risk, "Risk and coverage: most certain answers (lowest entropy) first."),
         )
     ]
-    if len(found.answers) >= halves.LEAST:
-        rows = [
-            [name, *(f"{f[key].value:.4f}" for key in ("ece", "nll", "accuracy", "coverage", "set_size"))]
-            for name, f in halves.trust(found.answers, draws=200).items()
-        ]
-        parts.append(
-            html.paragraph(
-                "Fitted on one random half of these rows and measured on the other, both ways: calibration by "
-                "temperature and by vector scaling, and conformal sets that promise 90 %."
-            )
-        )
-        parts.append(html.table(["scaling", "ECE#", "NLL#", "accuracy#", "coverage#", "set size#"], rows))
+    parts += _across_halves(found)
     return html.section("Trust", *parts)
+
+
+def _across_halves(found: Evaluation) -> list[str]:
+    try:
+        measured = halves.trust(found.answers, draws=200)
+    except DataError as error:
+        return [html.paragraph(f"Calibration across halves was not measured: {error}.")]
+    rows = [
+        [name, *(f"{f[key].value:.4f}" for key in ("ece", "nll", "accuracy", "coverage", "set_size"))]
+        for name, f in measured.items()
+    ]
+    said = (
+        "Fitted on one random half of these rows and measured on the other, both ways: calibration by temperature and "
+        "by vector scaling, and conformal sets that promise 90 %."
+    )
+    head = ["scaling", "ECE#", "NLL#", "accuracy#", "coverage#", "set size#"]
+    return [html.paragraph(said), html.table(head, rows)]
 
 
 def _people(found: Evaluation) -> str:

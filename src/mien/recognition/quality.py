@@ -123,7 +123,8 @@ def chance(model: Chance, measured: Mapping[str, Float], answers: list[str]) -> 
     for name, curve in model.curves.items():
         if name not in measured:
             raise ModelError(f"the model's quality uses '{name}', which this mien does not measure; update mien")
-        total += np.nan_to_num(np.interp(measured[name], curve.knots, curve.values))
+        # A curve of one knot would answer NaN with its value.
+        total += np.where(np.isnan(measured[name]), 0.0, np.interp(measured[name], curve.knots, curve.values))
     return np.asarray(1.0 / (1.0 + np.exp(-total)), np.float32)
 
 

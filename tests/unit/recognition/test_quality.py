@@ -110,6 +110,13 @@ CHANCE = Chance(
 )
 
 
+def test_what_is_not_known_adds_nothing_even_to_a_curve_of_one_knot() -> None:
+    flat = Chance(bias=0.0, curves={"turn": Curve(knots=(0.0,), values=(3.0,))})
+    assert quality.chance(flat, {"turn": np.array([np.nan, 0.5], np.float32)}, ["a", "a"]) == pytest.approx(
+        expit([0.0, 3.0])
+    )
+
+
 def test_a_chance_is_the_logistic_of_the_sum_of_its_curves() -> None:
     known = {"sharpness": np.array([0.2, 0.0, 9.0], np.float32), "turn": np.array([0.5, np.nan, 0.0], np.float32)}
     got = quality.chance(CHANCE, known, ["happiness", "fear", "fear"])
