@@ -78,7 +78,11 @@ def _trust(manifest: Manifest) -> list[str]:
     gate = {name: value for name, value in manifest.gate.model_dump().items() if value is not None}
     if not gate:
         return []
-    return ["It abstains by these limits: " + ", ".join(f"`{name}` {value:.3g}" for name, value in gate.items()) + "."]
+    said = ["It abstains by these limits: " + ", ".join(f"`{name}` {value:.3g}" for name, value in gate.items()) + "."]
+    if manifest.quality is not None:
+        signals = ", ".join(manifest.quality.curves)
+        said.append(f"`quality` is the chance that an answer is right, fitted on `val` from: {signals}.")
+    return said
 
 
 def _metrics(metrics: tuple[Metric, ...]) -> str:
