@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mien import labels
 from mien.imaging import image
 from tests.fixtures import clips, layouts, models, patterns
 
@@ -37,9 +38,9 @@ def photos(folder: Path) -> None:
 
 
 def classes(folder: Path) -> None:
-    """A folder a label, twelve photos with a face in each."""
-    for label, words in enumerate(("happy", "sad", "angry", "neutral")):
-        for number in range(12):
+    """A folder a label, eight photos with a face in each."""
+    for label, words in enumerate(("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")):
+        for number in range(8):
             write(folder / words / f"{number:02d}.jpg", face(100 * label + number, label))
 
 
@@ -79,6 +80,42 @@ def recipe(path: Path) -> None:
     lines = ["epochs = 2" if line.startswith("epochs =") else line for line in text.splitlines()]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def rafce(folder: Path) -> None:
+    """RAF-CE in its own layout: four photos of each compound expression, with two or three action units each."""
+    units = labels.get("rafau18").labels
+    lines: dict[str, list[str]] = {"emolabel": [], "partition": [], "AUlabel": []}
+    for number in range(4 * 14):
+        label, name = number % 14, f"{number + 1:04d}.jpg"
+        write(folder / "original" / name, face(number, label))
+        seen = [units[label].removeprefix("AU"), "L" + units[(label + 5) % 18].removeprefix("AU"), "25"]
+        fields = {"emolabel": label, "partition": "0012"[number // 14], "AUlabel": "+".join(seen)}
+        for file, value in fields.items():
+            lines[file].append(f"{name} {value}")
+    for file, rows in lines.items():
+        (folder / f"RAFCE_{file}.txt").write_text("\n".join(rows) + "\n")
+
+
+def posts(folder: Path) -> None:
+    """A list of photos in which one or two of the eight emotions of social media hold."""
+    names = labels.get("social8").labels
+    rows = ["image,labels,split"]
+    for number in range(40):
+        held = {names[number % 8], names[(number * 3 + 1) % 8]}
+        write(folder / f"{number:04d}.jpg", face(number, number % 8))
+        rows.append(f"{number:04d}.jpg,{'|'.join(sorted(held))},{'train' if number < 24 else 'val'}")
+    (folder / "list.csv").write_text("\n".join(rows) + "\n")
+
+
+def people(folder: Path) -> None:
+    """A list of photos of eight people with seven expressions each."""
+    rows = ["image,label,subject"]
+    for number, label in enumerate(labels.get("ekman7").labels * 8):
+        name = f"{number // 7}/{number % 7}.jpg"
+        write(folder / name, face(number, number % 7))
+        rows.append(f"{name},{label},person {number // 7}")
+    (folder / "list.csv").write_text("\n".join(rows) + "\n")
 
 
 def checkpoint(path: Path) -> None:
@@ -135,7 +172,7 @@ def face(seed: int, label: int = 0) -> NDArray[np.uint8]:
     picture = frame.pixels.astype(np.float32)
     shade = cv2.resize(rng.uniform(0.5, 1.2, (3, 4, 3)).astype(np.float32), (320, 240), interpolation=cv2.INTER_CUBIC)
     tint = np.ones(3, np.float32)
-    tint[label % 3] += 0.15 * label
+    tint[label % 3] += 0.1 * label
     return np.clip(picture * shade * tint, 0, 255).astype(np.uint8)
 
 
@@ -166,6 +203,6 @@ def _copy(source: Path, path: Path) -> None:
 
 KINDS: dict[str, Callable[[Path], None]] = {
     "checkpoint": checkpoint, "classes": classes, "clip": clip, "fer2013": fer2013, "frames": frames,
-    "mediapipe": mediapipe, "model": model, "photo": photo, "photos": photos, "policy": policy, "project": project,
-    "recipe": recipe, "table": table, "votes": votes,
+    "mediapipe": mediapipe, "model": model, "people": people, "photo": photo, "photos": photos, "policy": policy,
+    "posts": posts, "project": project, "rafce": rafce, "recipe": recipe, "table": table, "votes": votes,
 }  # fmt: skip
