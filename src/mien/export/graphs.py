@@ -75,7 +75,7 @@ def merge(members: Sequence[tuple[Path, int]], heads: Sequence[str], size: int) 
         if side == size:
             nodes.append(helper.make_node("Identity", [INPUT], [given]))
         else:
-            more, constants = _resize(prefix, given, side)
+            more, constants = _resize(f"resize{number}/", given, side)
             nodes += more
             weights += constants
         nodes += model.graph.node
