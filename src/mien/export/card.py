@@ -13,6 +13,19 @@ _USES = {
         "Do not use it to judge people at work or in education (prohibited in the EU, AI Act Art. 5(1)(f)), for "
         "hiring, policing or health decisions. Where it is used on people, tell them (Art. 50(3)).",
     ),
+    "landmarks": (
+        "It says which expression people perceive in a face, from the places of 478 landmarks alone: a study object "
+        "and a second opinion. The model `expression` sees the picture itself and is right more often.",
+        "Faces in which MediaPipe finds no landmarks get even scores. Do not use it to judge people at work or in "
+        "education (prohibited in the EU, AI Act Art. 5(1)(f)), for hiring, policing or health decisions.",
+    ),
+    "scene": (
+        "It says how pleasant and how arousing people who look at a picture say it is: a mean over a hundred raters. "
+        "It is meant for pictures without faces.",
+        "900 photos taught it, rated online by adults in the United States; it explains a quarter of what moves their "
+        "ratings. Drawings, text, and things that ImageNet has no word for are read by colour and texture alone. It "
+        "says nothing of people in the picture, and two numbers cannot tell anger from fear.",
+    ),
     "detection": (
         "It finds faces and five points in each. It does not say who a person is.",
         "It was trained on a few thousand photos; faces that are rare in them are found less often. Do not use it for "
