@@ -32,4 +32,4 @@ def command(name: str) -> str:
         found = typer.main.get_command(single)
     context = typer.Context(found, info_name=f"mien {name}")
     text = get_docs_for_click(obj=found, ctx=context, name=f"mien {name}")
-    return text.replace("```console", "```text").replace("<", "&lt;")
+    return text.replace("```console", "```text")

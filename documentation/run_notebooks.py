@@ -26,13 +26,15 @@ def run(path: Path, folder: Path) -> nbformat.NotebookNode:
     (folder / "examples" / "astronaut.jpg").write_bytes((ROOT / "examples" / "astronaut.jpg").read_bytes())
     programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = os.environ | {"PATH": programs, "OMP_NUM_THREADS": "1", "NO_COLOR": "1", "COLUMNS": "100"}
-    client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(folder)}})
+    resources = {"metadata": {"path": str(folder)}}
+    client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources)
+    client.create_kernel_manager().transport = "ipc"  # no port, and nobody else can talk to the kernel
     return client.execute(env=environment)
 
 
 def main() -> None:
-    """Run all of them and write them back."""
-    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+    """Run those named on the command line, or all of them, and write them back."""
+    for path in map(Path, sys.argv[1:] or sorted(NOTEBOOKS.glob("*.ipynb"))):
         with tempfile.TemporaryDirectory() as folder:
             notebook = run(path, Path(folder))
         for cell in notebook.cells:

@@ -1,7 +1,7 @@
 """How far raters agree, whom to trust, and what they come to together: from triples (item, rater, label).
 
-Krippendorff's alpha comes from the `krippendorff` package. Fleiss' kappa and Dawid and Skene's model are here because
-the libraries that have them bring a language toolkit along; a test compares with one of those.
+Krippendorff's alpha is here because the package of that name is under the GPL, Fleiss' kappa and Dawid and Skene's model
+because the libraries that have them bring a language toolkit along; a test compares with one of those.
 """
 
 from __future__ import annotations
@@ -63,14 +63,20 @@ def votes(said: Iterable[tuple[str, str, str]], labels: Sequence[str]) -> Votes:
 
 
 def krippendorff_alpha(found: Votes) -> float | None:
-    """Return Krippendorff's alpha for nominal labels; None where no item has two raters, or all said the same."""
-    import krippendorff
+    """Return Krippendorff's alpha for nominal labels; None where no item has two raters, or all said the same.
 
-    paired = found.given[(found.given >= 0).sum(axis=1) >= 2]
-    if len(np.unique(paired[paired >= 0])) < 2:
+    Krippendorff (2011), *Computing Krippendorff's Alpha-Reliability*, section C: observed against expected disagreement,
+    from the coincidences of labels within items that two or more raters judged.
+    """
+    counts = found.counts().astype(np.float64)
+    counts = counts[counts.sum(axis=1) >= 2]
+    raters, totals = counts.sum(axis=1), counts.sum(axis=0)
+    n = totals.sum()
+    expected = (n**2 - (totals**2).sum()) / (n - 1) if n > 1 else 0.0
+    if expected <= 0:
         return None
-    data = np.where(paired >= 0, paired, np.nan).astype(np.float64).T
-    return float(krippendorff.alpha(reliability_data=data, level_of_measurement="nominal"))
+    observed = ((raters**2 - (counts**2).sum(axis=1)) / (raters - 1)).sum()
+    return float(1 - observed / expected)
 
 
 def fleiss_kappa(found: Votes) -> float | None:
