@@ -7,7 +7,7 @@ DEV := .venv
 PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
 export MIEN_SHARED ?= $(abspath ../shared)
 
-.PHONY: help demo test system check lint types layers unit web models results docs bench clean
+.PHONY: help demo test system check lint types layers unit web models results docs pages notebooks package sbom licences audit bench-install bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -83,6 +83,37 @@ results: $(DEV)/installed ## measure the models in the package and write the REA
 
 bench: $(DEV)/installed ## measure this machine
 	$(DEV)/bin/mien bench --json docs/results/bench.json
+
+docs: $(DEV)/installed ## build the documentation into out/site; a warning fails it
+	$(DEV)/bin/python -m documentation
+
+pages: $(DEV)/installed ## run every block of code on every page, and the notebooks
+	$(DEV)/bin/python -m pytest tests/docs
+
+notebooks: $(DEV)/installed ## run the notebooks and store their outputs in them
+	$(DEV)/bin/python -m documentation.run_notebooks
+
+package: $(DEV)/installed ## build wheel and sdist, check them, install the wheel into a fresh environment (PYTHON=)
+	rm -rf dist
+	$(DEV)/bin/python -m build --outdir dist
+	$(DEV)/bin/twine check --strict dist/*
+	$(DEV)/bin/python release/check_wheel.py dist/*.whl --python $(PYTHON) $(if $(shell command -v npm),--studio)
+	ls -l dist
+
+licences: $(DEV)/installed ## list the licences of all that is installed with mien; one that does not fit fails
+	@$(DEV)/bin/python release/licences.py
+
+sbom: $(DEV)/installed ## write a bill of materials (CycloneDX) and the list of licences into out/sbom
+	mkdir -p out/sbom
+	$(DEV)/bin/python release/licences.py > out/sbom/licences.tsv
+	$(DEV)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON -o out/sbom/mien.cdx.json
+
+audit: $(DEV)/installed ## look known security holes of the pinned versions up (needs the network)
+	$(DEV)/bin/ruff check --select S src
+	$(DEV)/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip
+
+bench-install: $(DEV)/installed ## measure what each extra weighs and how long importing takes
+	$(DEV)/bin/python benchmarks/install.py --json docs/results/install.json
 
 clean: ## remove environments and what was made
 	rm -rf .venv .venv-demo out dist build

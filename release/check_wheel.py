@@ -28,7 +28,9 @@ def contents(wheel: Path, studio: bool) -> None:
     """Raise `SystemExit` unless the wheel has what it needs and nothing that is not the package."""
     names = set(zipfile.ZipFile(wheel).namelist())
     missing = [name for name in (*NEEDED, *([STUDIO] if studio else [])) if name not in names]
-    strangers = sorted({name.split("/")[0] for name in names} - {"mien", f"{'-'.join(wheel.name.split('-')[:2])}.dist-info"})
+    strangers = sorted(
+        {name.split("/")[0] for name in names} - {"mien", f"{'-'.join(wheel.name.split('-')[:2])}.dist-info"}
+    )
     if missing or strangers:
         raise SystemExit(f"{wheel.name} lacks {missing} and has {strangers} beside the package")
     print(f"{wheel.name}: {len(names)} files, {wheel.stat().st_size / 1e6:.1f} MB")
@@ -49,7 +51,9 @@ def use(wheel: Path, python: str, extras: str) -> None:
         environment["PATH"] = f"{programs}:{environment['PATH']}"
 
         def mien(*words: str) -> str:
-            done = subprocess.run(["mien", *words], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                ["mien", *words], cwd=folder, env=environment, capture_output=True, text=True, check=False
+            )
             if done.returncode:
                 raise SystemExit(f"`mien {' '.join(words)}` ended with {done.returncode}\n{done.stdout}{done.stderr}")
             return done.stdout
@@ -59,7 +63,9 @@ def use(wheel: Path, python: str, extras: str) -> None:
             mien("models", "verify", model)
         version = subprocess.run([str(programs / "python"), "--version"], capture_output=True, text=True, check=True)
         size = sum(p.stat().st_size for p in (folder / "env" / "lib").rglob("*") if p.is_file() and not p.is_symlink())
-        print(f"{version.stdout.strip()}, {mien('--version').strip()}: reads {face['label']}; environment {size / 1e6:.0f} MB")
+        print(
+            f"{version.stdout.strip()}, {mien('--version').strip()}: reads {face['label']}; environment {size / 1e6:.0f} MB"
+        )
 
 
 def main() -> None:
