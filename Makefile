@@ -97,15 +97,15 @@ package: $(DEV)/installed ## build wheel and sdist, check them, install the whee
 	rm -rf dist
 	$(DEV)/bin/python -m build --outdir dist
 	$(DEV)/bin/twine check --strict dist/*
-	$(DEV)/bin/python release/check_wheel.py dist/*.whl --python $(PYTHON) $(if $(shell command -v npm),--studio)
+	$(DEV)/bin/python -m release.check_wheel dist/*.whl --python $(PYTHON) $(if $(shell command -v npm),--studio)
 	ls -l dist
 
 licences: $(DEV)/installed ## list the licences of all that is installed with mien; one that does not fit fails
-	@$(DEV)/bin/python release/licences.py
+	@$(DEV)/bin/python -m release.licences
 
 sbom: $(DEV)/installed ## write a bill of materials (CycloneDX) and the list of licences into out/sbom
 	mkdir -p out/sbom
-	$(DEV)/bin/python release/licences.py > out/sbom/licences.tsv
+	$(DEV)/bin/python -m release.licences > out/sbom/licences.tsv
 	$(DEV)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON -o out/sbom/mien.cdx.json
 
 audit: $(DEV)/installed ## look known security holes of the pinned versions up (needs the network)
@@ -113,7 +113,7 @@ audit: $(DEV)/installed ## look known security holes of the pinned versions up (
 	$(DEV)/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
 bench-install: $(DEV)/installed ## measure what each extra weighs and how long importing takes
-	$(DEV)/bin/python benchmarks/install.py --json docs/results/install.json
+	$(DEV)/bin/python -m release.weight --fresh base --json docs/results/install.json
 
 clean: ## remove environments and what was made
 	rm -rf .venv .venv-demo out dist build

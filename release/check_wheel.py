@@ -1,4 +1,6 @@
-"""Installs a wheel into a fresh environment and uses it as a person would: ``python release/check_wheel.py dist/*.whl``.
+"""Installs a wheel into a fresh environment and uses it as a person would.
+
+``python -m release.check_wheel dist/*.whl --python python3.12``
 
 Nothing of the checkout is on the path. Prints the sizes, and fails with the first thing that does not work.
 """
@@ -11,7 +13,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import venv
 import zipfile
 from pathlib import Path
 
@@ -40,10 +41,7 @@ def use(wheel: Path, python: str, extras: str) -> None:
     """Install the wheel with `python` and run its commands away from the checkout."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        if python == sys.executable:
-            venv.create(folder / "env", with_pip=True)
-        else:
-            subprocess.run([python, "-m", "venv", str(folder / "env")], check=True)
+        subprocess.run([python, "-m", "venv", str(folder / "env")], check=True)
         programs = folder / "env" / "bin"
         pip = [str(programs / "pip"), "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*pip, "--constraint", str(ROOT / "constraints.txt"), f"{wheel}{extras}"], check=True)
@@ -52,7 +50,12 @@ def use(wheel: Path, python: str, extras: str) -> None:
 
         def mien(*words: str) -> str:
             done = subprocess.run(
-                ["mien", *words], cwd=folder, env=environment, capture_output=True, text=True, check=False
+                [str(programs / "mien"), *words],
+                cwd=folder,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
             )
             if done.returncode:
                 raise SystemExit(f"`mien {' '.join(words)}` ended with {done.returncode}\n{done.stdout}{done.stderr}")
@@ -63,9 +66,7 @@ def use(wheel: Path, python: str, extras: str) -> None:
             mien("models", "verify", model)
         version = subprocess.run([str(programs / "python"), "--version"], capture_output=True, text=True, check=True)
         size = sum(p.stat().st_size for p in (folder / "env" / "lib").rglob("*") if p.is_file() and not p.is_symlink())
-        print(
-            f"{version.stdout.strip()}, {mien('--version').strip()}: reads {face['label']}; environment {size / 1e6:.0f} MB"
-        )
+        print(f"{version.stdout.strip()}, {mien('--version').strip()}: reads {face['label']}; {size / 1e6:.0f} MB")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Lists the licences of what mien installs and says whether each fits Apache-2.0: ``python release/licences.py``.
+"""Lists the licences of what mien installs and says whether each fits Apache-2.0: ``python -m release.licences``.
 
 Follows the requirements of the extras through the environment that runs it. Programs that only developers run (`dev`,
 `docs`, `release`) are left out: they are neither linked nor shipped.
@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import re
 import sys
-import tomllib
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
-from pathlib import Path
+from importlib.metadata import Distribution
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from release.requirements import declared, installed
 
-ROOT = Path(__file__).resolve().parents[1]
 #: Words in a licence that allow use beside Apache-2.0 in any product.
 FITS = re.compile(
     r"\b(mit|mit-0|mit-cmu|hpnd|bsd|0bsd|apache|isc|psf|python software foundation|zlib|unlicense|cc0|"
@@ -34,39 +30,8 @@ READ_BY_PEOPLE = {
 }
 
 
-def extras() -> list[str]:
-    """Return the extras that a user installs."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return sorted(set(project["optional-dependencies"]) - {"all", "dev", "docs", "release"})
-
-
-def installed() -> dict[str, Distribution]:
-    """Return what mien and its extras require and this environment has, by name; what is absent is left out."""
-    found: dict[str, Distribution] = {}
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    options = project["optional-dependencies"]
-    todo = [Requirement(r) for r in [*project["dependencies"], *(r for extra in extras() for r in options[extra])]]
-    asked: set[tuple[str, frozenset[str]]] = set()
-    while todo:
-        need = todo.pop()
-        key = (canonicalize_name(need.name), frozenset(need.extras))
-        if key in asked or key[0] == "mien":
-            continue
-        asked.add(key)
-        try:
-            package = distribution(need.name)
-        except PackageNotFoundError:
-            continue
-        found[key[0]] = package
-        for line in package.requires or []:
-            other = Requirement(line)
-            if other.marker is None or any(other.marker.evaluate({"extra": e}) for e in ("", *need.extras)):
-                todo.append(other)
-    return dict(sorted(found.items()))
-
-
 def licence(package: Distribution) -> str:
-    """Return the licence as the metadata say it: the expression, else the classifiers, else the first line of the text."""
+    """Return the licence in the metadata's words: the expression, else the classifiers, else how the text begins."""
     about = package.metadata
     if about.get("License-Expression"):
         return str(about["License-Expression"])
@@ -97,7 +62,7 @@ def judge(name: str, words: str) -> str:
 def main() -> int:
     """Print the list; the exit code is 1 when a licence does not fit."""
     bad = 0
-    for name, package in installed().items():
+    for name, package in installed(*declared())[0].items():
         words = licence(package)
         verdict = judge(name, words)
         bad += verdict.startswith("DOES NOT FIT")

@@ -1,7 +1,7 @@
 """Measures what an installation weighs and how long it takes to start, against the bars of the design.
 
-``python benchmarks/install.py --json docs/results/install.json [--fresh base --fresh data]`` installs the named extras into
-fresh environments; the others are added up from the files that this environment's packages list (their RECORD).
+``python -m release.weight --fresh base --json docs/results/install.json`` installs the named extras into fresh
+environments; the others are added up from the files that this environment's packages list (their RECORD).
 """
 
 from __future__ import annotations
@@ -15,73 +15,35 @@ import subprocess
 import sys
 import tempfile
 import time
-import tomllib
 import venv
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Any
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from release.requirements import ROOT, declared, installed
 
-ROOT = Path(__file__).resolve().parents[1]
 PHOTO = ROOT / "examples" / "astronaut.jpg"
 BARS = {"base_mb": 400.0, "import_s": 0.3, "help_s": 0.5, "cold_s": 1.0}
-LEFT_OUT = {"all", "dev", "docs", "release"}
-
-
-def requirements() -> dict[str, list[str]]:
-    """Return the requirements of the base package and of each extra that a user installs."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    options = project["optional-dependencies"]
-    return {"base": project["dependencies"], **{name: options[name] for name in options if name not in LEFT_OUT}}
-
-
-def packages(extra: str) -> tuple[dict[str, int], list[str]]:
-    """Return the bytes of each package that an extra brings with the base, and what this environment lacks."""
-    all_of = requirements()
-    sizes: dict[str, int] = {}
-    absent: list[str] = []
-    todo = [Requirement(r) for r in [*all_of["base"], *all_of[extra]]]
-    asked: set[tuple[str, frozenset[str]]] = set()
-    while todo:
-        need = todo.pop()
-        key = (canonicalize_name(need.name), frozenset(need.extras))
-        if key in asked:
-            continue
-        asked.add(key)
-        if key[0] == "mien":
-            todo.extend(Requirement(r) for name in need.extras for r in all_of[name])
-            continue
-        try:
-            package = distribution(need.name)
-        except PackageNotFoundError:
-            absent.append(need.name)
-            continue
-        sizes[key[0]] = sum(
-            Path(str(file.locate())).stat().st_size for file in package.files or [] if file.locate().is_file()
-        )
-        for line in package.requires or []:
-            other = Requirement(line)
-            if other.marker is None or any(other.marker.evaluate({"extra": e}) for e in ("", *need.extras)):
-                todo.append(other)
-    return sizes, absent
 
 
 def listed(extra: str) -> dict[str, Any]:
     """Return the weight of an extra from the RECORD files of this environment."""
-    sizes, absent = packages(extra)
+    found, absent = installed(extra)
+    sizes = {name: listed_bytes(package) for name, package in found.items()}
     heaviest = sorted(sizes.items(), key=lambda item: -item[1])[:3]
-    own = sum(
-        p.stat().st_size for p in (ROOT / "src" / "mien").rglob("*") if p.is_file() and "__pycache__" not in p.parts
-    )
     return {
         "how": "listed",
-        "mb": round((sum(sizes.values()) + own) / 1e6, 1),
+        "mb": round((sum(sizes.values()) + weight(ROOT / "src" / "mien")) / 1e6, 1),
         "packages": len(sizes),
         "heaviest": ", ".join(f"{name} {size / 1e6:.0f}" for name, size in heaviest),
         "absent": ", ".join(absent),
     }
+
+
+def listed_bytes(package: Distribution) -> int:
+    """Return the bytes of the files that a package's RECORD lists and that are there."""
+    paths = (Path(str(file.locate())) for file in package.files or [])
+    return sum(path.stat().st_size for path in paths if path.is_file())
 
 
 def fresh(extra: str) -> dict[str, Any]:
@@ -115,9 +77,8 @@ def seconds_of(command: list[str], times: int) -> float:
 
 def imports(statement: str, count: int = 12) -> list[dict[str, Any]]:
     """Return the packages whose import takes longest in a statement, by `-X importtime` (their own and below)."""
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-c", statement], capture_output=True, text=True, check=True
-    )
+    command = [sys.executable, "-X", "importtime", "-c", statement]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     found = re.findall(r"import time:\s+(\d+) \|\s+(\d+) \| (\s*)(\S+)", done.stderr)
     roots = [(int(total), name) for _, total, _, name in found if "." not in name or name.startswith("mien")]
     return [{"module": name, "ms": round(total / 1000, 1)} for total, name in sorted(roots, reverse=True)[:count]]
@@ -133,7 +94,7 @@ def measure(extras: list[str], times: int) -> dict[str, Any]:
         "cold_s": seconds_of([mien, "predict", str(PHOTO)], times),
         "python_s": bare,
     }
-    weights = {name: fresh(name) if name in extras else listed(name) for name in requirements()}
+    weights = {name: fresh(name) if name in extras else listed(name) for name in declared()}
     met = {bar: (weights["base"]["mb"] if bar == "base_mb" else start[bar]) <= limit for bar, limit in BARS.items()}
     return {
         "bars": BARS,
@@ -150,7 +111,7 @@ def measure(extras: list[str], times: int) -> dict[str, Any]:
 def main() -> int:
     """Measure, print, write; the exit code is 1 when a bar is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--fresh", action="append", default=[], choices=list(requirements()), help="install this one")
+    parser.add_argument("--fresh", action="append", default=[], choices=list(declared()), help="install this one")
     parser.add_argument("--times", type=int, default=5)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
