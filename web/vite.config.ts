@@ -1,11 +1,12 @@
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vitest/config";
+import { compress } from "./scripts/compress.ts";
 import { serviceWorker } from "./scripts/service-worker.ts";
 
 const server = process.env["MIEN_SERVER"] ?? "http://127.0.0.1:8000";
 
 export default defineConfig({
-  plugins: [svelte(), serviceWorker()],
+  plugins: [svelte(), serviceWorker(), compress()],
   build: {
     // The server finds the app here, in a checkout and in the wheel alike.
     outDir: "../src/mien/serving/static",

@@ -6,6 +6,7 @@ import pytest
 
 from mien.imaging.image import RGB
 from tests.golden import pictures
+from tests.golden.chances import chances
 
 GOLDEN = json.loads((pictures.FOLDER / "golden.json").read_text(encoding="utf-8"))
 
@@ -41,3 +42,31 @@ def test_tracks_and_smoothing_are_still_the_golden_ones() -> None:
     for now, golden in zip(made["smoothing"], GOLDEN["track"]["smoothing"], strict=True):
         assert now["shown"] == golden["shown"]
         assert now["smoothed"] == pytest.approx(golden["smoothed"], abs=1e-6)
+
+
+def test_decisions_on_reactions_are_still_the_golden_ones() -> None:
+    from tests.golden import write
+
+    assert write.reacted() == GOLDEN["reactions"], "run python -m tests.golden.write"
+
+
+def test_the_map_of_occlusion_is_still_the_golden_one() -> None:
+    from mien import hub
+    from mien.recognition.expression import ExpressionModel
+    from tests.golden import write
+
+    golden = json.loads((pictures.FOLDER / "models.json").read_text(encoding="utf-8"))["occlusion"]
+    sources = {name: stored(f"pictures/{name}", *size) for name, size in GOLDEN["pictures"].items()}
+    made = write.occlusion(ExpressionModel(hub.assets() / "expression", precision=write.PRECISION), sources)
+    most = np.abs(np.array(golden["map"])).max()
+    assert most > 1e-4
+    assert np.array(made["map"]) == pytest.approx(np.array(golden["map"]), abs=0.02 * most)
+    assert made["target"] == golden["target"]
+
+
+def test_chances_are_still_the_golden_ones() -> None:
+    stored = json.loads((pictures.FOLDER / "chances.json").read_text(encoding="utf-8"))
+    found = chances()
+    assert stored["model"] == found["model"]
+    for old, new in zip(stored["cases"], found["cases"], strict=True):
+        assert new == pytest.approx(old, abs=1e-6)

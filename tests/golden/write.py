@@ -1,7 +1,8 @@
 """Write the golden files: `python -m tests.golden.write`. Pictures are raw RGB bytes, so that no decoder differs.
 
 What is written: the crops of every case with their quality, letterboxed pictures, the scores of a small random model
-and those of the models inside the package (with their digests, so that a stale file is noticed), and a track.
+and those of the models inside the package (with their digests, so that a stale file is noticed), a track, a map of
+occlusion, and what the reaction policy decides.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mien import hub
+from mien import hub, reactions
 from mien import labels as label_sets
 from mien.detection.mien import FaceModel
+from mien.explain import Subject, explain
+from mien.explain.regions import regions, sentence, shares
 from mien.imaging import letterbox
 from mien.imaging.image import RGB
 from mien.manifest import Manifest
@@ -26,11 +29,13 @@ from mien.recognition.expression import ExpressionModel
 from mien.recognition.pipeline import Recognizer
 from mien.recognition.smoothing import Smoother
 from mien.recognition.tracker import Tracker
-from mien.results import Detections, Scores
+from mien.results import Detections, Faces, Scores
+from mien.serving.routes.reactions import describe
 from tests.fixtures import models
 from tests.golden import pictures
+from tests.golden.chances import chances
 
-# The graph that browsers run.
+# Every graph gives the same scores in the 32-bit precision; browsers run the default one, whatever its precision.
 PRECISION: Literal["fp32"] = "fp32"
 LETTERBOXES = (("made", 160), ("made", 96), ("made", 64), ("photo", 200), ("noise", 128), ("photo", 96))
 
@@ -54,19 +59,23 @@ def main(folder: Path = pictures.FOLDER) -> None:
             "letterboxes": [_letterboxed(name, side, sources[name], folder) for name, side in LETTERBOXES],
             "tiny": _scores(ExpressionModel(folder / "tiny"), sources),
             "track": track(),
+            "reactions": reacted(),
         },
     )
     _json(folder / "models.json", shipped(sources))
+    _json(folder / "chances.json", chances())
 
 
 def shipped(sources: dict[str, RGB]) -> dict[str, Any]:
     """Return what the models inside the package say of the golden pictures, and the digests of their graphs."""
     model = ExpressionModel(hub.assets() / "expression", precision=PRECISION)
+    default = ExpressionModel(hub.assets() / "expression")
     face = FaceModel(hub.assets() / "face", precision=PRECISION)
     found = face.detect([sources["photo"]], side=320)[0]
     recognizer = Recognizer(detector=face, model=hub.assets() / "expression", side=320, precision=PRECISION)
     return {
         "expression": {"sha256": _digest(model.manifest), "scores": _scores(model, sources)},
+        "default": {"precision": default.manifest.default, "scores": _scores(default, sources)},
         "face": {
             "sha256": _digest(face.session.manifest),
             "side": 320,
@@ -74,6 +83,7 @@ def shipped(sources: dict[str, RGB]) -> dict[str, Any]:
             "scores": found.confidence.tolist(),
             "points": found.points.tolist(),
         },
+        "occlusion": occlusion(model, sources),
         "read": recognizer.read([sources["photo"]], ["photo"])[0].to_dict(),
     }
 
@@ -157,6 +167,56 @@ def _smoothing() -> list[dict[str, Any]]:
         smoothed = {"smoothed": made.values[0].tolist(), "shown": int(made.class_id[0])}
         out.append({"time": time, "scores": scores.values[0].tolist(), **smoothed})
     return out
+
+
+def occlusion(model: ExpressionModel, sources: dict[str, RGB]) -> dict[str, Any]:
+    """The map of one golden crop, and its shares among the regions of a face whose points are the template's."""
+    case = next(case for case in pictures.cases() if case["name"] == "photo_face")
+    crop = model.crops(sources[case["picture"]], pictures.detections(case))[0]
+    subject = Subject(
+        model.manifest.name,
+        model.manifest.head(model.primary).set(),
+        model.spec,
+        lambda c: model.predict(c)[model.primary].values,
+    )
+    found = explain(subject, crop[None], method="occlusion")
+    points = np.asarray(pictures.TEMPLATE, np.float32) * model.spec.size
+    share = shares(found.maps, regions(points, model.spec.size))[0]
+    return {
+        "crop": case["name"],
+        "target": found.labels.labels[int(found.targets[0])],
+        "map": found.maps[0].tolist(),
+        "points": points.tolist(),
+        "regions": share,
+        "sentence": sentence(share),
+    }
+
+
+def reacted() -> dict[str, Any]:
+    """The policy inside the package, and what it decides for faces that show much, little, or nothing that counts."""
+    labels = label_sets.get("ferplus8")
+    policy, rng = reactions.load_policy(), np.random.default_rng(11)
+    cases = []
+    for k in range(12):
+        rows = rng.dirichlet([0.25 if k % 3 else 3.0] * len(labels), k % 4).astype(np.float32)
+        abstained = [None if rng.random() < 0.7 else "too blurred" for _ in rows]
+        decided = reactions.react(_faces(Scores(labels, rows), abstained), None, policy)
+        cases.append(
+            {
+                "faces": [
+                    {"scores": dict(zip(labels, row.tolist(), strict=True)), "abstained": reason}
+                    for row, reason in zip(rows, abstained, strict=True)
+                ],
+                "expected": decided.to_dict(),
+            }
+        )
+    return {"policy": describe(policy, labels).model_dump(mode="json"), "cases": cases}
+
+
+def _faces(scores: Scores, abstained: list[str | None]) -> Faces:
+    n = len(scores)
+    boxes = Detections(np.zeros((n, 4), np.float32), np.ones(n, np.float32), np.zeros((n, 5, 2), np.float32))
+    return Faces(boxes, {"expression": scores}, "expression", np.ones(n, np.float32), tuple(abstained))
 
 
 def _store(path: Path, picture: RGB) -> None:

@@ -1,14 +1,16 @@
-"""The application on a local Ray with two replicas."""
+"""The application on a local Ray: two replicas, and replicas that come and go with the load."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import socket
+import time
 import urllib.request
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +26,10 @@ pytestmark = [
 ]
 
 
+def settings(model: Path) -> dict[str, Any]:
+    return {"model": str(model), "detector": "none", "parallel": 1, "cpus": 0.5, "deadline_ms": 60_000}
+
+
 @pytest.fixture(scope="module")
 def url(tiny_expression: Path) -> Iterator[str]:
     """The address of two replicas behind Ray's proxy."""
@@ -31,6 +37,7 @@ def url(tiny_expression: Path) -> Iterator[str]:
         # A busy machine starts the proxy in more than the five seconds that Ray waits for it.
         patch.setenv("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "60")
         patch.setenv("RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S", "60")
+        patch.setenv("RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S", "1")
         warnings.simplefilter("ignore")
         ray = pytest.importorskip("ray")
         serve = pytest.importorskip("ray.serve")
@@ -49,8 +56,7 @@ def url(tiny_expression: Path) -> Iterator[str]:
         )
         try:
             serve.start(http_options={"host": "127.0.0.1", "port": port})
-            own = {"model": str(tiny_expression), "detector": "none", "parallel": 1}
-            serve.run(build({"min_replicas": 2, "max_replicas": 2, "cpus": 0.5, **own}))
+            serve.run(build({"min_replicas": 2, "max_replicas": 2, **settings(tiny_expression)}))
             yield f"http://127.0.0.1:{port}"
         finally:
             serve.shutdown()
@@ -78,3 +84,35 @@ def test_a_stream_goes_through_to_one_replica(url: str) -> None:
     live = asyncio.run(load.streams(url, [jpeg], clients=2, fps=5, seconds=2))
     assert live.statuses["error"] == 0
     assert min(len(client) for client in live.clients) >= 1, "a client was starved"
+
+
+def test_replicas_grow_with_the_load_and_shrink_after_it_and_lose_nothing(url: str, tiny_expression: Path) -> None:
+    from ray import serve
+
+    from mien.serving.ray_app import build
+
+    def running() -> int:
+        states = serve.status().applications["default"].deployments["mien"].replica_states
+        return int(states.get("RUNNING", 0))
+
+    def until(replicas: int) -> Callable[[], bool]:
+        end, asked, reached = time.monotonic() + 400, [0.0], [False]
+
+        def over() -> bool:
+            now = time.monotonic()
+            if now - asked[0] > 0.5:
+                asked[0], reached[0] = now, running() == replicas
+            return reached[0] or now > end
+
+        return over
+
+    scale = {"min_replicas": 1, "max_replicas": 2, "ongoing": 1, "window_seconds": 11, "up_seconds": 0}
+    serve.run(build({**scale, "down_seconds": 0, **settings(tiny_expression)}))
+    assert running() == 1
+    jpeg = image.encode(np.full((240, 320, 3), 90, np.uint8), "jpg")
+    request = load.request(url, "/v1/predict", jpeg)
+    busy = load.run(load.without_pause(url, request, clients=16, until=until(2)))
+    assert running() == 2
+    calm = load.run(load.without_pause(url, request, clients=1, until=until(1)))
+    assert running() == 1
+    assert set(busy.statuses) == set(calm.statuses) == {"200"}

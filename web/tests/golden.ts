@@ -1,6 +1,7 @@
 /** Reads the files that `python -m tests.golden.write` made. */
 import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
+import type { ReactionPolicy, Reactions } from "../src/api/types";
 import type { RGB } from "../src/core/image";
 import type { CropSpec } from "../src/core/manifest";
 
@@ -9,6 +10,7 @@ export const FOLDER = new URL("../../tests/golden/", import.meta.url);
 type XY = [number, number];
 export interface GoldenHead { label: string; scores: Record<string, number>; entropy: number; labels_90: string[] | null }
 export interface GoldenScores { name: string; heads: Record<string, GoldenHead> }
+export interface GoldenOcclusion { crop: string; target: string; map: number[][]; points: XY[]; regions: Record<string, number>; sentence: string }
 export interface Golden {
   pictures: Record<string, XY>;
   template: XY[];
@@ -18,6 +20,10 @@ export interface Golden {
   }[];
   letterboxes: { picture: string; side: number; size: XY; box: number[]; point: number[] }[];
   tiny: GoldenScores[];
+  reactions: {
+    policy: ReactionPolicy;
+    cases: { faces: { scores: Record<string, number>; abstained: string | null }[]; expected: Reactions }[];
+  };
   track: {
     frames: { time: number; boxes: [number, number, number, number][]; tracker_id: number[] }[];
     smoothing: { time: number; scores: number[]; smoothed: number[]; shown: number }[];

@@ -207,6 +207,25 @@ class Reactions(BaseModel):
     latency: Latency | None = None
 
 
+class ReactionRule(BaseModel):
+    """What one emotion does once its score reaches the threshold."""
+
+    threshold: Probability
+    allows: list[str]
+    blocks: list[str]
+
+
+class ReactionPolicy(BaseModel):
+    """The policy in use, for clients that decide on reactions themselves."""
+
+    label_set: str
+    labels: list[str] = Field(description="of the label set, in order")
+    rules: dict[str, ReactionRule] = Field(description="in the order of the policy")
+    mapping: dict[str, str] = Field(
+        description="the model's labels to the policy's; scores are added up and made to sum to one again"
+    )
+
+
 class Method(BaseModel):
     """A method of explanation."""
 

@@ -25,6 +25,10 @@ the installed models are listed at <a href="/v1/models">/v1/models</a>.</p>
 </html>"""
 
 
+# The build keeps these compressed only; every browser that runs them reads them so.
+PACKED = ".wasm"
+
+
 class _App(StaticFiles):
     """Files of the web app; an address without a file name is a screen of the app and gets its page."""
 
@@ -33,7 +37,11 @@ class _App(StaticFiles):
         if path.startswith("v1/"):
             raise HTTPException(404)
         screen = path == "." or "." not in path
-        response = await super().get_response("index.html" if screen else path, scope)
+        packed = path.endswith(PACKED) and not self.lookup_path(path)[0]
+        response = await super().get_response("index.html" if screen else f"{path}.gz" if packed else path, scope)
+        if packed and response.status_code in (200, 304):
+            response.headers["Content-Type"] = "application/wasm"
+            response.headers["Content-Encoding"] = "gzip"
         fixed = path.startswith("assets/")
         response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if fixed else "no-cache"
         return response

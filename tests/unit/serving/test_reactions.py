@@ -8,7 +8,7 @@ from tests.unit.serving.conftest import Make
 
 from mien import reactions
 from mien.recognition.pipeline import Recognizer
-from mien.serving.schemas import Reactions
+from mien.serving.schemas import ReactionPolicy, Reactions
 
 JPEG = {"content-type": "image/jpeg"}
 POLICY = """
@@ -56,3 +56,15 @@ def test_a_whole_picture_model_speaks_where_one_is_installed(make: Make, jpeg: b
 def test_one_picture_a_request(client: TestClient, jpeg: bytes) -> None:
     files = [("file", ("1.jpg", jpeg)), ("file", ("2.jpg", jpeg))]
     assert client.post("/v1/reactions", files=files).status_code == 422
+
+
+def test_the_policy_in_use_is_handed_out_with_the_way_from_the_models_labels_to_its_own(
+    make: Make, tmp_path: Path
+) -> None:
+    (tmp_path / "p.toml").write_text(POLICY.replace("LABEL", "sad"), encoding="utf-8")
+    found = ReactionPolicy.model_validate(make(policy=tmp_path / "p.toml").get("/v1/reactions/policy").json())
+    assert found.label_set == "social8"
+    assert list(found.rules) == ["sad"]
+    assert found.rules["sad"].blocks == ["🎉"]
+    assert found.mapping["sadness"] == "sad"
+    assert set(found.mapping.values()) <= set(found.labels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import logging
 from pathlib import Path
@@ -159,12 +160,18 @@ def test_the_root_is_a_clear_page_or_the_studio(make: Make, tmp_path: Path) -> N
     (tmp_path / "assets").mkdir()
     (tmp_path / "index.html").write_text("<title>Studio</title>")
     (tmp_path / "assets" / "app-1234.js").write_text("1")
+    (tmp_path / "assets" / "runtime-1234.wasm.gz").write_bytes(gzip.compress(b"\0asm"))
     studio = make(studio=tmp_path)
     for path in ("/", "/live", "/photos/deep"):
         assert "Studio" in studio.get(path).text
         assert studio.get(path).headers["cache-control"] == "no-cache"
     assert "immutable" in studio.get("/assets/app-1234.js").headers["cache-control"]
+    packed = studio.get("/assets/runtime-1234.wasm")
+    assert packed.content == b"\0asm"
+    assert packed.headers["content-type"] == "application/wasm"
+    assert packed.headers["content-encoding"] == "gzip"
     assert studio.get("/missing.js").status_code == 404
+    assert studio.get("/missing.wasm").status_code == 404
     assert studio.get("/%2e%2e/%2e%2e/etc/passwd.txt").status_code == 404
     bare = make(studio=tmp_path / "absent").get("/")
     assert bare.status_code == 200

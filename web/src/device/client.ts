@@ -1,6 +1,7 @@
 /** The page's side of the worker: opens it once for all screens and hands it pictures. */
 import { apiKey } from "../api/client";
 import type { DeviceReading, ReadOptions } from "./engine";
+import type { DeviceExplanation, ExplainOptions } from "./explain";
 import type { DeviceInfo, FromWorker, ToWorker } from "./protocol";
 
 export interface Timed extends DeviceReading {
@@ -8,8 +9,10 @@ export interface Timed extends DeviceReading {
   readonly pixels: number;
 }
 
+type Answer = FromWorker & { readonly id: number };
+
 interface Waiting {
-  resolve(reading: Timed): void;
+  resolve(answer: Answer): void;
   reject(error: Error): void;
 }
 
@@ -31,11 +34,24 @@ export function open(progress: (part: number) => void = () => {}): Promise<Devic
 
 /** Read a picture; the frame is handed over and closed. */
 export async function read(frame: ImageBitmap, options: ReadOptions = {}): Promise<Timed> {
+  const answer = await ask((id) => ({ type: "read", id, frame, options }));
+  if (answer.type !== "result") throw new Error("the worker gave another kind of answer");
+  return { ...answer.reading, pixels: answer.pixels };
+}
+
+/** Explain what the model says of a face; the frame is handed over and closed. */
+export async function explain(frame: ImageBitmap, options: ExplainOptions): Promise<DeviceExplanation> {
+  const answer = await ask((id) => ({ type: "explain", id, frame, options }));
+  if (answer.type !== "explained") throw new Error("the worker gave another kind of answer");
+  return answer.explanation;
+}
+
+async function ask(message: (id: number) => ToWorker & { readonly frame: ImageBitmap }): Promise<Answer> {
   await open();
-  const id = next++;
+  const asked = message(next++) as ToWorker & { readonly id: number; readonly frame: ImageBitmap };
   return new Promise((resolve, reject) => {
-    waiting.set(id, { resolve, reject });
-    send({ type: "read", id, frame, options }, [frame]);
+    waiting.set(asked.id, { resolve, reject });
+    send(asked, [asked.frame]);
   });
 }
 
@@ -66,9 +82,9 @@ function start(progress: (part: number) => void): Promise<DeviceInfo> {
   });
 }
 
-function settle(data: FromWorker & { type: "result" | "error" }): void {
+function settle(data: Answer): void {
   const one = waiting.get(data.id);
   waiting.delete(data.id);
-  if (data.type === "result") one?.resolve({ ...data.reading, pixels: data.pixels });
-  else one?.reject(new Error(data.message));
+  if (data.type === "error") one?.reject(new Error(data.message));
+  else one?.resolve(data);
 }

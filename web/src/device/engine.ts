@@ -5,8 +5,9 @@ import { crop } from "../core/crop";
 import type { RGB } from "../core/image";
 import { type Detection, carryBack, letterbox } from "../core/letterbox";
 import type { Gate, HeadSpec, Manifest } from "../core/manifest";
-import { measure, reason } from "../core/quality";
+import { chance, measure, reason, signals } from "../core/quality";
 import { describe } from "../core/scores";
+import type { Provider } from "./backend";
 import type { StoredModel } from "./models";
 
 /** The part of onnxruntime that is used, the same for WebAssembly in a browser and in Node. */
@@ -33,6 +34,7 @@ export interface DeviceReading {
 
 interface Opened {
   readonly manifest: Manifest;
+  readonly precision: string;
   readonly session: InferenceSession;
 }
 
@@ -44,11 +46,11 @@ export class Engine {
   ) {}
 
   /** Open both models. */
-  static async open(runtime: Runtime, expression: StoredModel, detector: StoredModel): Promise<Engine> {
-    const open = async ({ manifest, graph }: StoredModel): Promise<Opened> => ({
-      manifest,
+  static async open(runtime: Runtime, expression: StoredModel, detector: StoredModel, provider: Provider = "wasm"): Promise<Engine> {
+    const open = async ({ manifest, precision, graph }: StoredModel): Promise<Opened> => ({
+      manifest, precision,
       session: await runtime.InferenceSession.create(new Uint8Array(graph), {
-        executionProviders: ["wasm"], graphOptimizationLevel: "all",
+        executionProviders: [provider], graphOptimizationLevel: "all",
       }),
     });
     if (!expression.manifest.crop || !expression.manifest.primary) {
@@ -112,15 +114,18 @@ export class Engine {
 
   private judge(face: Detection, pixels: RGB, values: Map<HeadSpec, number[]>, options: ReadOptions): Face {
     const heads = [...values].map(([head, row]) => [head.name, describe(head, row)] as const);
-    const { primary, gate } = this.expression.manifest;
+    const { primary, gate, quality: model } = this.expression.manifest;
     const main = heads.find(([name]) => name === primary)![1];
-    const quality = measure(face, pixels);
+    const measured = measure(face, pixels);
+    const best = main.scores[main.label]!;
+    const known = signals(measured, face.confidence, best, main.entropy, options.asCrop ?? false);
+    const quality = model ? { ...measured, score: chance(model, known, main.label) } : measured;
     const limits = { ...gate, ...options.gate, ...(options.asCrop ? { min_face: null, max_turn: null } : {}) };
     return {
       ...main, box: [...face.box], confidence: face.confidence,
       points: face.points ? face.points.map(([x, y]): [number, number] => [x, y]) : null,
       quality: quality.score,
-      abstained: reason(quality, main.entropy, main.scores[main.label]!, limits),
+      abstained: reason(quality, main.entropy, best, limits),
       heads: Object.fromEntries(heads.filter(([name]) => name !== primary)) as Record<string, Head>,
     };
   }

@@ -3,7 +3,8 @@
  * Works without a server after the first time.
  */
 import { type Manifest, parseManifest } from "../core/manifest";
-import type { Catalogue } from "../api/types";
+import type { Catalogue, ReactionPolicy } from "../api/types";
+import type { Provider } from "./backend";
 
 const STORE = "mien-models-1";
 
@@ -20,11 +21,20 @@ export async function installed(key: string | null): Promise<Catalogue> {
   return (await fresh("/v1/models", key)).json() as Promise<Catalogue>;
 }
 
-/** Return a model, from the store where its digest is there already. */
-export async function load(name: string, key: string | null, progress: Progress): Promise<StoredModel> {
+/** Return the server's reaction policy, or the last one that was seen. */
+export async function policy(key: string | null): Promise<ReactionPolicy> {
+  return (await fresh("/v1/reactions/policy", key)).json() as Promise<ReactionPolicy>;
+}
+
+/**
+ * Return a model, from the store where its digest is there already.
+ *
+ * WebAssembly runs the graph that the server runs by default: where that is the 8-bit one, it is twice as fast there too
+ * and gives the server's answers. Graphics processors run the 32-bit graph.
+ */
+export async function load(name: string, provider: Provider, key: string | null, progress: Progress): Promise<StoredModel> {
   const manifest = parseManifest(await (await fresh(`/v1/models/${encodeURIComponent(name)}/model.json`, key)).json());
-  // The 32-bit graph gives the same scores on every processor; 8-bit sums saturate differently in WebAssembly.
-  const precision = "fp32" in manifest.graphs ? "fp32" : manifest.default;
+  const precision = provider === "webgpu" && "fp32" in manifest.graphs ? "fp32" : manifest.default;
   const { file, sha256, size } = manifest.graphs[precision]!;
   const store = await caches.open(STORE);
   const address = `/models/${sha256}`;
@@ -35,7 +45,7 @@ export async function load(name: string, key: string | null, progress: Progress)
   const digest = hex(await crypto.subtle.digest("SHA-256", graph));
   if (digest !== sha256) throw new Error(`The model “${name}” arrived damaged. Reload the page to fetch it again.`);
   await store.put(address, new Response(graph));
-  await forget(store, name, sha256);
+  await forget(store, name, Object.values(manifest.graphs).map((graph) => graph.sha256));
   return { manifest, precision, graph };
 }
 
@@ -81,11 +91,11 @@ async function download(answer: Response, size: number, progress: (loaded: numbe
 }
 
 /** Drop the graphs that an older version of this model has left behind. */
-async function forget(store: Cache, name: string, sha256: string): Promise<void> {
+async function forget(store: Cache, name: string, current: readonly string[]): Promise<void> {
   const note = `/models/current/${name}`;
-  const before = await (await store.match(note))?.text();
-  if (before && before !== sha256) await store.delete(`/models/${before}`);
-  await store.put(note, new Response(sha256));
+  const before = (await (await store.match(note))?.text())?.split(" ") ?? [];
+  for (const sha256 of before) if (!current.includes(sha256)) await store.delete(`/models/${sha256}`);
+  await store.put(note, new Response(current.join(" ")));
 }
 
 function hex(digest: ArrayBuffer): string {

@@ -3,17 +3,15 @@ import * as ort from "onnxruntime-web/wasm";
 import mjs from "onnxruntime-web/ort-wasm-simd-threaded.mjs?url";
 import wasm from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
 import { type RGB, fromRGBA } from "../core/image";
+import { type Adapters, type Provider, choose } from "./backend";
 import { Engine, type Runtime } from "./engine";
+import { explain } from "./explain";
 import { installed, load } from "./models";
 import type { FromWorker, ToWorker } from "./protocol";
 
-const runtime: Runtime = ort;
 const say = (message: FromWorker): void => self.postMessage(message);
-
 // Threads need shared memory, which a page has only when it is isolated (the server's headers see to it).
-ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency || 1, 4) : 1;
-// The runtime comes from our own address, as files of its own, because its threads load them again.
-ort.env.wasm.wasmPaths = { mjs: new URL(mjs, self.location.href), wasm: new URL(wasm, self.location.href) };
+const THREADS = self.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency || 1, 4) : 1;
 
 let engine: Promise<Engine> | null = null;
 const canvas = new OffscreenCanvas(1, 1);
@@ -27,9 +25,27 @@ self.onmessage = ({ data }: MessageEvent<ToWorker>): void => {
       say({ type: "failed", message: words(error) });
     });
   } else {
-    void read(data).catch((error: unknown) => say({ type: "error", id: data.id, message: words(error) }));
+    const work = data.type === "read" ? read(data) : explainFace(data);
+    work.catch((error: unknown) => say({ type: "error", id: data.id, message: words(error) }));
   }
 };
+
+/** The runtime comes from our own address, as files of its own, because its threads load them again. */
+function prepare(found: typeof ort, mjs: string, wasm: string): Runtime {
+  found.env.wasm.numThreads = THREADS;
+  found.env.wasm.wasmPaths = { mjs: new URL(mjs, self.location.href), wasm: new URL(wasm, self.location.href) };
+  return found;
+}
+
+/** Fetch the runtime that has WebGPU: only where there is a graphics processor, for it weighs twice the other's. */
+async function graphics(): Promise<Runtime> {
+  const [found, { default: mjs }, { default: wasm }] = await Promise.all([
+    import("onnxruntime-web/webgpu"),
+    import("onnxruntime-web/ort-wasm-simd-threaded.asyncify.mjs?url"),
+    import("onnxruntime-web/ort-wasm-simd-threaded.asyncify.wasm?url"),
+  ]);
+  return prepare(found, mjs, wasm);
+}
 
 async function open(key: string | null): Promise<Engine> {
   const { models } = await installed(key);
@@ -39,22 +55,33 @@ async function open(key: string | null): Promise<Engine> {
     return found.name;
   };
   const progress = (name: string, loaded: number, total: number): void => say({ type: "progress", name, loaded, total });
-  const [expression, detector] = await Promise.all([
-    load(pick("expression"), key, progress),
-    load(pick("detection"), key, progress),
-  ]);
-  const opened = await Engine.open(runtime, expression, detector);
+  const [expression, detector] = [pick("expression"), pick("detection")];
+  const start = async (runtime: Runtime, provider: Provider): Promise<Engine> => {
+    const models = await Promise.all([expression, detector].map((name) => load(name, provider, key, progress)));
+    return Engine.open(runtime, models[0]!, models[1]!, provider);
+  };
+  const { gpu } = navigator as Navigator & { readonly gpu?: Adapters };
+  const { engine: opened, provider, note } = await choose(
+    gpu,
+    () => start(prepare(ort, mjs, wasm), "wasm"),
+    async () => start(await graphics(), "webgpu"),
+  );
+  const { manifest, precision } = opened.expression;
   say({
     type: "ready",
     info: {
-      expression: `${expression.manifest.name} ${expression.manifest.version}`,
-      detector: `${detector.manifest.name} ${detector.manifest.version}`,
-      precision: expression.precision,
-      digest: expression.manifest.graphs[expression.precision]!.sha256.slice(0, 12),
-      threads: ort.env.wasm.numThreads ?? 1,
+      expression: `${manifest.name} ${manifest.version}`,
+      detector: `${opened.detector.manifest.name} ${opened.detector.manifest.version}`,
+      precision, provider, note, digest: manifest.graphs[precision]!.sha256.slice(0, 12), threads: THREADS,
     },
   });
   return opened;
+}
+
+async function explainFace({ id, frame, options }: ToWorker & { type: "explain" }): Promise<void> {
+  const opened = await engine;
+  if (!opened) throw new Error("The models are not open.");
+  say({ type: "explained", id, explanation: await explain(opened, pixels(frame), options) });
 }
 
 async function read({ id, frame, options }: ToWorker & { type: "read" }): Promise<void> {

@@ -4,6 +4,7 @@ import { describe } from "../core/scores";
 import { Smoother } from "../core/smoothing";
 import { Tracker } from "../core/tracker";
 import * as device from "../device/client";
+import type { DeviceInfo } from "../device/protocol";
 import type { Listener, Reader } from "./reader";
 
 export class DeviceReader implements Reader {
@@ -22,8 +23,7 @@ export class DeviceReader implements Reader {
       (info) => {
         this.busy = false;
         this.model = `${info.expression}, ${info.precision}`;
-        const threads = info.threads === 1 ? "1 thread" : `${info.threads} threads`;
-        if (!this.closed) listener.status({ kind: "ready", detail: `WebAssembly, ${threads}` });
+        if (!this.closed) listener.status({ kind: "ready", detail: runsOn(info) });
       },
       (error: Error) => this.closed || listener.status({ kind: "failed", message: error.message }),
     );
@@ -65,6 +65,11 @@ export class DeviceReader implements Reader {
     this.smoother.forget(time);
     return faces.map((face, at) => smooth(face, numbers[at]!, this.smoother, time));
   }
+}
+
+function runsOn({ provider, threads, note }: DeviceInfo): string {
+  const name = provider === "webgpu" ? "WebGPU" : `WebAssembly, ${threads === 1 ? "1 thread" : `${threads} threads`}`;
+  return note ? `${name} (${note})` : name;
 }
 
 function smooth(face: Face, id: number, smoother: Smoother, time: number): Face {
