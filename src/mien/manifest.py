@@ -199,6 +199,7 @@ class Manifest(_Strict):
     reliability: tuple[Diagram, ...] = ()
     parameters: int | None = None
     mien: str = Field("", description="version of mien that exported the folder")
+    environment: dict[str, str] = Field(default_factory=dict, description="versions of what it was exported with")
 
     @model_validator(mode="after")
     def _consistent(self) -> Manifest:

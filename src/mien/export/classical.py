@@ -14,7 +14,7 @@ from mien import __version__, manifest
 from mien.errors import MissingExtraError, ModelError
 from mien.evaluation import calibration, conformal
 from mien.evaluation.classification import Answers
-from mien.export import card, licence
+from mien.export import card, environment, licence
 from mien.manifest import Crop, Data, Gate, Head, Manifest
 from mien.recognition.landmark_features import LENGTH
 from mien.training.classical import Fitted, Rows, Tried
@@ -77,6 +77,7 @@ def export(
         },
         data=tuple(data),
         mien=__version__,
+        environment=environment.describe(),
     )
     save(made, out)
     return made

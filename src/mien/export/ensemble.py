@@ -23,7 +23,7 @@ from mien.evaluation import bootstrap, calibration, classification, crops, proto
 from mien.evaluation.classification import Answers
 from mien.evaluation.crops import Crops
 from mien.evaluation.scoring import Source
-from mien.export import blending, card, fitting, graphs, run
+from mien.export import blending, card, environment, fitting, graphs, run
 from mien.export.fitting import Limits, Precision
 from mien.export.graphs import Array, Blend
 from mien.export.onnx import INPUT
@@ -124,6 +124,7 @@ def export(
         data=_data(opened, val),
         parameters=sum(member.described.parameters or 0 for member in opened) or None,
         mien=mien.__version__,
+        environment=environment.describe(),
     )  # fmt: skip
     made = fitting.save(made, out)
     first = scoring.answer(ExpressionModel(out, precision="fp32"), val, found=found)

@@ -24,7 +24,7 @@ from mien.curation.table import Table
 from mien.errors import ModelError
 from mien.evaluation import crops, scoring
 from mien.evaluation.scoring import Source
-from mien.export import fitting, onnx, quantize
+from mien.export import environment, fitting, onnx, quantize
 from mien.export.fitting import Limits
 from mien.imaging.align import TEMPLATES
 from mien.manifest import Crop, Data, Head, Manifest
@@ -126,6 +126,7 @@ def _facts(recipe: ExpressionRecipe, version: str, data: list[Data], network: Ne
         data=tuple(data),
         parameters=sum(p.numel() for p in network.parameters()),
         mien=mien.__version__,
+        environment=environment.describe(),
     )
 
 

@@ -16,7 +16,7 @@ from mien import labels, manifest
 from mien.curation.table import Table
 from mien.errors import DataError
 from mien.evaluation.bootstrap import Figure
-from mien.export import card, licence, onnx, quantize
+from mien.export import card, environment, licence, onnx, quantize
 from mien.imaging import align, image
 from mien.manifest import Crop, Data, Gate, Head, Manifest, Metric
 from mien.models.network import Deployed, Network
@@ -96,6 +96,7 @@ def export(
         metrics=tuple(_metrics(measured, about, len(_images(table)))),
         parameters=sum(p.numel() for p in net.parameters()),
         mien=mien.__version__,
+        environment=environment.describe(),
     )
     manifest.write(made, out)
     card.write(made, out)
