@@ -28,6 +28,7 @@ COMMANDS: dict[str, str] = {
     "train": "Train a model from a recipe.",
     "export": "Turn a checkpoint into a model folder.",
     "evaluate": "Score a model on a table.",
+    "reproduce": "Measure a model's figures again and compare.",
     "explain": "Show which parts of a face a model used.",
     "landmarks": "Write 478 landmarks, blendshapes and head pose to a table.",
     "watch": "Watch a camera or a clip in the terminal.",

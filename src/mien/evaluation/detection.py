@@ -13,17 +13,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.datasets.faces import Photo
+from mien.datasets.faces import INFO, Photo
 from mien.detection import Detector
 from mien.evaluation import bootstrap
 from mien.evaluation.bootstrap import Array
 from mien.imaging import boxes
 from mien.imaging import image as imaging
+from mien.manifest import Metric
 from mien.results import Detections
 
 Float = NDArray[np.float32]
@@ -118,6 +119,25 @@ class DetectionReport:
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
         return asdict(self)
+
+    def metrics(self, precision: Literal["fp32", "int8"]) -> list[Metric]:
+        """Return the main figures of a graph on the held-out photos as a manifest records them."""
+        common: dict[str, Any] = {
+            "dataset": f"{INFO.title}, held-out tenth",
+            "split": "val",
+            "protocol": f"longest side {self.side}, IoU {MATCH}",
+            "precision": precision,
+        }
+        made = []
+        for size in self.sizes:
+            name, ap = f"ap{size.min_height:.0f}", size.ap
+            made.append(Metric(name=name, value=ap.value, low=ap.low, high=ap.high, n=size.faces, **common))
+        for size in self.sizes:
+            made.append(Metric(name=f"recall{size.min_height:.0f}", value=size.recall, n=size.faces, **common))
+        made.append(Metric(name="point_error", value=self.point_error, n=self.point_faces, **common))
+        if self.faceless:
+            made.append(Metric(name="clean", value=self.clean, n=self.faceless, **common))
+        return made
 
 
 def evaluate_detector(

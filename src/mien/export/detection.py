@@ -22,7 +22,7 @@ from mien.detection.mien import FaceModel
 from mien.errors import DataError, ModelError
 from mien.evaluation import detection as scoring
 from mien.evaluation.detection import DetectionReport
-from mien.export import card, licence, onnx, quantize
+from mien.export import card, environment, licence, onnx, quantize
 from mien.imaging import image as imaging
 from mien.imaging.letterbox import Found, Letterbox
 from mien.manifest import Data, Detector, Graph, Manifest, Metric
@@ -96,7 +96,7 @@ def export(
     metrics: list[Metric] = []
     for side in SIDES:
         for key in PRECISIONS:
-            metrics += _metrics(_measure(out, held, key, side, threshold), key)
+            metrics += _measure(out, held, key, side, threshold).metrics(key)
     made = _save(made, out, metrics=tuple(metrics))
     licence.write(out)
     card.write(made, out)
@@ -193,6 +193,7 @@ def _facts(
         ),
         parameters=sum(p.numel() for p in checkpoint.network.parameters()),
         mien=mien.__version__,
+        environment=environment.describe(),
     )
 
 
@@ -228,30 +229,3 @@ def _threshold(out: Path, held: Sequence[Photo], precision: Precision, side: int
     least = float(np.quantile(alarms, CLEAN, method="higher")) if alarms else 0.0
     allowed = np.where(curve.scores > least, f1, -1.0)
     return min(0.99, round(float(curve.scores[int(allowed.argmax())]) + 0.005, 2))
-
-
-def _metrics(report: DetectionReport, precision: Precision) -> list[Metric]:
-    common = {
-        "dataset": f"{INFO.title}, held-out tenth",
-        "split": "val",
-        "protocol": f"longest side {report.side}, IoU 0.5",
-        "precision": precision,
-    }
-    made = [
-        Metric(
-            name=f"ap{size.min_height:.0f}",
-            value=size.ap.value,
-            low=size.ap.low,
-            high=size.ap.high,
-            n=size.faces,
-            **common,
-        )
-        for size in report.sizes
-    ]
-    made += [
-        Metric(name=f"recall{size.min_height:.0f}", value=size.recall, n=size.faces, **common) for size in report.sizes
-    ]
-    made.append(Metric(name="point_error", value=report.point_error, n=report.point_faces, **common))
-    if report.faceless:
-        made.append(Metric(name="clean", value=report.clean, n=report.faceless, **common))
-    return made
