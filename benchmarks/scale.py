@@ -142,11 +142,14 @@ def memory(rows: int) -> dict[str, Any]:
         while process.poll() is None:
             done = 4096 * sum(1 for _ in work.glob("out/part-*.parquet"))
             samples.append((done, *_resident(process.pid)))
+            if len(samples) % 30 == 0:
+                print(*(f"{value:.0f}" for value in samples[-1]), flush=True)
             time.sleep(2)
         if process.returncode:
             raise SystemExit(process.stderr.read() if process.stderr else "predict failed")
         lines = [json.loads(line) for line in (work / "out" / bulk.INDEX).read_text().splitlines()]
-    read = np.array([sample for sample in samples if sample[0] >= 0.1 * rows])
+    # Before a tenth is done, caches and models still fill up; at the end the worker is gone before the driver.
+    read = np.array([sample for sample in samples if sample[0] >= 0.1 * rows and sample[2] > 0])
     return {
         "rows": sum(line["pictures"] for line in lines),
         "shards": len(lines),

@@ -20,6 +20,7 @@ from mien.evaluation import detection, outputs, protocols, scoring
 from mien.evaluation.scoring import Answered, Source
 from mien.manifest import Manifest, Metric
 from mien.recognition.expression import ExpressionModel
+from mien.recognition.views import VIEWS
 
 #: Score from which a detector gives boxes while it is measured.
 LEAST_SCORE = 0.02
@@ -42,7 +43,9 @@ class Again:
 def of_answers(
     folder: Path, manifest: Manifest, source: Source, say: Callable[[str], None] = lambda line: None
 ) -> list[Again]:
-    """Measure the figures of a model that answers with labels or values, as far as they are of this split.
+    """Measure the figures of a model that answers with labels or values: all that a plain pass over a split gives.
+
+    What was measured otherwise, such as a temperature fitted on one half and measured on the other, is left out.
 
     Args:
         folder: of the model.
@@ -53,7 +56,12 @@ def of_answers(
     Raises:
         DataError: the manifest has no figure of this split, or the rows do not fit it.
     """
-    wanted = [metric for metric in manifest.metrics if metric.split == source.split]
+    known = {*protocols.PROTOCOLS, *protocols.OUTPUTS}
+    wanted = [
+        metric
+        for metric in manifest.metrics
+        if metric.split == source.split and _judged(metric)[0] in known and _pass(metric)[1] in VIEWS
+    ]
     found: list[Again] = []
     for (precision, views), group in groupby(sorted(wanted, key=lambda m: (_pass(m), _judged(m))), key=_pass):
         say(f"{len(source.columns['image']):,} rows of {source.split}, {precision}, views: {views}")
