@@ -28,8 +28,7 @@ def run(path: Path, folder: Path) -> nbformat.NotebookNode:
     environment = os.environ | {"PATH": programs, "OMP_NUM_THREADS": "1", "NO_COLOR": "1", "COLUMNS": "100"}
     resources = {"metadata": {"path": str(folder)}}
     client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources)
-    client.create_kernel_manager().transport = "ipc"  # no port, and nobody else can talk to the kernel
-    return client.execute(env=environment)
+    return client.execute(env=environment, extra_arguments=["--log-level=ERROR"])
 
 
 def main() -> None:
