@@ -26,9 +26,9 @@ def run(path: Path, folder: Path) -> nbformat.NotebookNode:
     (folder / "examples" / "astronaut.jpg").write_bytes((ROOT / "examples" / "astronaut.jpg").read_bytes())
     programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = os.environ | {"PATH": programs, "OMP_NUM_THREADS": "1", "NO_COLOR": "1", "COLUMNS": "100"}
-    resources = {"metadata": {"path": str(folder)}}
-    client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources)
-    return client.execute(env=environment, extra_arguments=["--log-level=ERROR"])
+    options = {"kernel_name": "python3", "resources": {"metadata": {"path": str(folder)}}}
+    client = NotebookClient(notebook, timeout=600, extra_arguments=["--log-level=ERROR"], **options)
+    return client.execute(env=environment)
 
 
 def main() -> None:
