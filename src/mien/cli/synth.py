@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mien.remote.campaign import Limits
     from mien.synthesis.generators import Generator
     from mien.synthesis.grid import Shot
+    from mien.synthesis.signing import Signer
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Fill gaps with balanced synthetic faces.")
 
@@ -44,6 +45,17 @@ def plan(
 
 
 @app.command()
+def key(
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="Private key to write (PEM).")],
+) -> None:
+    """Make a pair of keys: the private one signs sidecars, the public one beside it shows that they are yours."""
+    from mien.synthesis import signing
+
+    public = signing.make_key(out)
+    output.stdout.print(f"private: {out} (keep it)\npublic: {public}", soft_wrap=True, highlight=False)
+
+
+@app.command()
 def run(
     plan: Annotated[Path, typer.Argument(help="Plan of 'mien synth plan'.")],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder for pictures and sidecars.")],
@@ -63,13 +75,16 @@ def run(
     steps: Annotated[int, typer.Option(min=1, help="Denoising steps of a local pipeline.")] = 30,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds for one request.")] = 180.0,
     again: Annotated[bool, typer.Option("--again", help="Try what was refused once more.")] = False,
+    sign: Annotated[Path | None, typer.Option(metavar="KEY", help="Sign sidecars; see 'mien synth key'.")] = None,
 ) -> None:
     """Have the pictures of a plan made; a killed run goes on where it was and pays for nothing twice."""
     from mien.remote import money
     from mien.remote.campaign import Limits
     from mien.synthesis import generators, grid
+    from mien.synthesis.signing import Signer
 
     shots = grid.read(plan)
+    signer = None if sign is None else Signer.read(sign)
     options = generators.Options(base_url, None if price is None else money.parse(price), size, steps, timeout)
     generator = generators.load(with_, options)
     if generator.destination is not None:
@@ -81,7 +96,7 @@ def run(
         concurrency=concurrency, budget=None if budget is None else money.parse(budget), rate=rate, attempts=attempts,
         again=again,
     )  # fmt: skip
-    states = asyncio.run(_make(shots, generator, out, limits))
+    states = asyncio.run(_make(shots, generator, out, limits, signer))
     output.stdout.print(", ".join(f"{n} {state}" for state, n in sorted(states.items())), highlight=False)
     raise typer.Exit(0 if set(states) <= {"done", "made before"} else 1)
 
@@ -99,6 +114,9 @@ def accept(
     min_quality: Annotated[float, typer.Option(min=0, max=1, help="Of the face.")] = 0.3,
     min_probability: Annotated[float, typer.Option(min=0, max=1, help="Of the intended label.")] = 0.0,
     cap: Annotated[int | None, typer.Option(min=1, help="Most pictures a label.")] = None,
+    trust: Annotated[
+        Path | None, typer.Option(metavar="PUBLIC", help="Public key that every sidecar must be signed by.")
+    ] = None,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the summary.")] = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the summary as one HTML page.")] = None,
 ) -> None:
@@ -107,12 +125,14 @@ def accept(
     from mien.recognition.pipeline import Recognizer
     from mien.synthesis import acceptance, grid
     from mien.synthesis import report as reports
+    from mien.synthesis.signing import Trust
 
+    trusted = None if trust is None else Trust.read(trust)
     shots = grid.read(plan)
     known = acceptance.hashes(open_table(table)) if table is not None else []
     recognizer = Recognizer(detector=detector, model=model)
     gates = acceptance.Gates(min_face, min_quality, min_probability, cap=cap)
-    judged = acceptance.judge(shots, folder, recognizer, gates, known)
+    judged = acceptance.judge(shots, folder, recognizer, gates, known, trusted)
     summary = reports.summarise(judged)
     if json is not None:
         json.write_text(json_module.dumps(summary, indent=2) + "\n", encoding="utf-8")
@@ -126,7 +146,9 @@ def accept(
     output.stdout.print(f"{len(written)} rows: {written.path}", soft_wrap=True, highlight=False)
 
 
-async def _make(shots: list[Shot], generator: Generator, out: Path, limits: Limits) -> Counter[str]:
+async def _make(
+    shots: list[Shot], generator: Generator, out: Path, limits: Limits, signer: Signer | None
+) -> Counter[str]:
     from rich.progress import Progress
 
     from mien.remote import money
@@ -140,7 +162,7 @@ async def _make(shots: list[Shot], generator: Generator, out: Path, limits: Limi
         Progress(console=output.stderr, transient=True) as progress,
     ):
         task = progress.add_task(generator.name, total=len(shots))
-        async for outcome in produce(shots, generator, out, ledger, limits):
+        async for outcome in produce(shots, generator, out, ledger, limits, signer):
             states["made before" if outcome.cached and outcome.state == "done" else outcome.state] += 1
             if outcome.reason:
                 reasons[outcome.reason] += 1

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
 import numpy as np
@@ -23,7 +23,10 @@ from mien.results import Faces
 from mien.synthesis.grid import Shot
 from mien.synthesis.production import IMAGES, read_sidecar
 
-Reason = Literal["missing", "no face", "several faces", "quality", "duplicate", "expression", "cap"]
+if TYPE_CHECKING:
+    from mien.synthesis.signing import Trust
+
+Reason = Literal["missing", "unsigned", "no face", "several faces", "quality", "duplicate", "expression", "cap"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ def judge(
     recognizer: Recognizer,
     gates: Gates | None = None,
     known: Sequence[int] = (),
+    trust: Trust | None = None,
 ) -> list[Judged]:
     """Judge the pictures of a run in the order of the plan.
 
@@ -77,6 +81,7 @@ def judge(
         recognizer: finds the face and reads it.
         gates: see `Gates`.
         known: perceptual hashes of pictures that must not be made again.
+        trust: whose signature every sidecar must carry; None asks for none.
 
     Raises:
         DataError: the recogniser's labels do not map to the plan's.
@@ -94,6 +99,9 @@ def judge(
             pixels = None
         if said is None or pixels is None:
             out.append(Judged(shot, "missing"))
+            continue
+        if trust is not None and not trust.holds(said):
+            out.append(Judged(shot, "unsigned"))
             continue
         hashed = perceptual_hash(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8))
         faces = recognizer.read([pixels], [str(path)])[0]

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 
@@ -22,6 +22,9 @@ from mien.remote.work import Done, Outcome, Refused, Work
 from mien.synthesis.generators import Generator
 from mien.synthesis.grid import Shot
 
+if TYPE_CHECKING:
+    from mien.synthesis.signing import Signer
+
 IMAGES = "images"
 # IPTC's term for a picture that a trained model made, as C2PA manifests carry it.
 MADE_BY_A_MODEL = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
@@ -33,10 +36,11 @@ class Studio:
     Args:
         generator: who makes the pictures.
         out: folder of the run.
+        signer: signs the sidecars; None leaves them unsigned.
     """
 
-    def __init__(self, generator: Generator, out: Path) -> None:
-        self.generator, self.out, self.name = generator, out, generator.name
+    def __init__(self, generator: Generator, out: Path, signer: Signer | None = None) -> None:
+        self.generator, self.out, self.name, self._signer = generator, out, generator.name, signer
         (out / IMAGES).mkdir(parents=True, exist_ok=True)
 
     def work(self, shot: Shot) -> Work:
@@ -68,13 +72,20 @@ class Studio:
         # Written anew as PNG: the sidecar's digest is of this file, and nothing else that came along is kept.
         encoded = imaging.encode(pixels, "png")
         said = sidecar(shot, self.name, digest, encoded, pixels.shape[1], pixels.shape[0])
+        if self._signer is not None:
+            said = self._signer.sign(said)
         _write(path, encoded)
         _write(sidecar_path(path), (json.dumps(said, indent=2, ensure_ascii=False) + "\n").encode())
         return said
 
 
 async def produce(
-    shots: Iterable[Shot], generator: Generator, out: Path, ledger: Ledger, limits: Limits | None = None
+    shots: Iterable[Shot],
+    generator: Generator,
+    out: Path,
+    ledger: Ledger,
+    limits: Limits | None = None,
+    signer: Signer | None = None,
 ) -> AsyncIterator[Outcome]:
     """Make the pictures of a plan and yield outcomes as they come.
 
@@ -84,8 +95,9 @@ async def produce(
         out: folder of the run; pictures go to `images/` in it.
         ledger: where pictures and money are written down.
         limits: concurrency, budget, rate, attempts.
+        signer: signs the sidecars; None leaves them unsigned.
     """
-    studio = Studio(generator, out)
+    studio = Studio(generator, out, signer)
     try:
         async for outcome in Campaign(studio, ledger, limits).run(studio.work(shot) for shot in shots):
             yield outcome
@@ -94,7 +106,7 @@ async def produce(
 
 
 def sidecar(shot: Shot, generator: str, digest: str, data: bytes, width: int, height: int) -> dict[str, Any]:
-    """Return what is known of a picture's origin, shaped like a C2PA manifest (which would be signed; this is not)."""
+    """Return what is known of a picture's origin, shaped like a C2PA manifest; see `signing` for its signature."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return {
         "claim_generator": f"mien/{__version__}",

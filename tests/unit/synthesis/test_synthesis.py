@@ -16,8 +16,10 @@ import pytest
 from PIL import Image, ImageEnhance
 from tests.fixtures import providers
 from tests.fixtures.providers import Act, Provider
+from typer.testing import CliRunner
 
 from mien import hub, labels
+from mien.cli.synth import app
 from mien.curation.table import open_table
 from mien.errors import DataError, ModelError, UnknownNameError
 from mien.recognition.pipeline import Recognizer
@@ -27,6 +29,7 @@ from mien.remote.work import Outcome
 from mien.synthesis import acceptance, generators, grid, production, report, template
 from mien.synthesis.generators import Options
 from mien.synthesis.grid import Shot
+from mien.synthesis.signing import Trust
 
 EKMAN = labels.get("ekman7")
 PRICE = 40_000
@@ -263,3 +266,25 @@ def test_a_sidecar_that_does_not_fit_its_picture_does_not_count(server: Provider
     assert production.read_sidecar(path) is None
     with pytest.raises(DataError, match="no picture was accepted"):
         acceptance.write(tmp_path / "t.parquet", [acceptance.Judged(shots(1)[0], "missing")], "x")
+
+
+def test_signed_sidecars_are_told_from_others(
+    server: Provider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    grid.write(tmp_path / "plan.jsonl", shots(2)[:2])
+    runner = CliRunner()
+    assert runner.invoke(app, ["key", "-o", "own.pem"]).exit_code == 0
+    run = ["run", "plan.jsonl", "--with", "openai:m", "--base-url", f"{server.url}/v1", "--price", "0.04", "-o", "made"]
+    done = runner.invoke(app, [*run, "--sign", "own.pem"])
+    assert done.exit_code == 0, done.output
+    trust = Trust.read(tmp_path / "own.pub.pem")
+    for shot in shots(2)[:2]:
+        said = production.read_sidecar(tmp_path / "made" / "images" / shot.name)
+        assert said is not None
+        assert trust.holds(said)
+    path = production.sidecar_path(tmp_path / "made" / "images" / shots(2)[0].name)
+    said = json.loads(path.read_text())
+    path.write_text(json.dumps({**said, "title": "another.png"}))
+    judged = acceptance.judge(shots(2)[:2], tmp_path / "made", Recognizer(), trust=trust)
+    assert [one.reason for one in judged] == ["unsigned", "no face"]
