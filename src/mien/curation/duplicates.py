@@ -19,6 +19,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from mien.curation.rewrite import rewrite
+from mien.curation.shards import Engine
 from mien.curation.table import Table
 from mien.errors import DataError, UnknownNameError
 
@@ -86,6 +87,7 @@ def find(
     *,
     distance: int = 4,
     similarity: float = 0.985,
+    engine: Engine | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Duplicates:
     """Find the duplicates of a table. The faces of one picture are no duplicates of each other.
@@ -95,6 +97,7 @@ def find(
         method: 'exact', 'perceptual' or 'neighbours'; each includes the ones before.
         distance: bits (of 64) in which perceptual hashes may differ, 0 to 7.
         similarity: cosine of thumbnails from which pictures are neighbours.
+        engine: where pictures are read, for 'neighbours'.
         progress: called with the number of pictures read, for 'neighbours'.
 
     Raises:
@@ -114,7 +117,9 @@ def find(
     if method == "neighbours":
         from mien.curation.neighbours import close
 
-        links += close(table, [columns["image"][int(i)].as_py() for i in order], similarity, progress)
+        links += close(
+            table, [columns["image"][int(i)].as_py() for i in order], similarity, progress, engine or Engine()
+        )
     labels = columns["label"].to_pylist()
     groups = tuple(
         tuple(sorted(row for picture in component for row in rows_of[picture]))

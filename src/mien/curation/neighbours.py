@@ -11,6 +11,8 @@ below the bound is no neighbour for certain, and nothing is lost against compari
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from mien.curation.shards import Engine
 from mien.curation.table import Table
 from mien.errors import ImageError
 from mien.imaging import image as imaging
@@ -46,12 +49,12 @@ def thumbnail(path_or_pixels: object) -> Float:
 
 
 def close(
-    table: Table, images: Sequence[str], similarity: float, progress: Callable[[int], None]
+    table: Table, images: Sequence[str], similarity: float, progress: Callable[[int], None], engine: Engine
 ) -> list[tuple[int, int]]:
     """Join pictures whose thumbnails (or one's mirror image) have at least this cosine.
 
     Memory grows with the number of pictures by 1.4 KB each, however many of them are alike; time for comparing grows
-    with its square.
+    with its square. Thumbnails are made where the engine says, and compared here.
 
     Returns:
         Links between positions in `images`: pictures are linked, directly or over others, exactly when such
@@ -59,11 +62,16 @@ def close(
     """
     vectors = np.zeros((len(images), SIDE * SIDE), np.float32)
     done = 0
-    for part in map_batches(lambda names: [thumbnail(table.root / name) for name in names], images, size=64):
+    make = partial(_thumbnails, table.root)
+    for part in map_batches(make, images, size=64, on=engine.on, workers=engine.workers):
         vectors[done : done + len(part)] = part
         done += len(part)
         progress(done)
     return links(vectors, similarity)
+
+
+def _thumbnails(root: Path, names: Sequence[str]) -> Float:
+    return np.stack([thumbnail(root / name) for name in names])
 
 
 def links(vectors: Float, similarity: float) -> list[tuple[int, int]]:

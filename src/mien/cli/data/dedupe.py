@@ -25,14 +25,18 @@ def command(
     out: _options.NewTable = None,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write figures and groups as JSON.")] = None,
     dry_run: _options.DryRun = False,
+    on: _options.On = "threads",
+    workers: _options.Workers = 2,
 ) -> None:
     """Find pictures that are there more than once; with --action, write a table in which they do no harm."""
     from mien.curation import duplicates, rewrite
     from mien.curation.table import open_table
 
-    opened = open_table(table)
+    opened, engine = open_table(table), _options.engine(on, workers)
     with _options.progress("looking for duplicates", len(opened) if method == "neighbours" else None) as progress:
-        found = duplicates.find(opened, method, distance=distance, similarity=similarity, progress=progress)
+        found = duplicates.find(
+            opened, method, distance=distance, similarity=similarity, engine=engine, progress=progress
+        )
     figures = found.figures()
     output.stdout.print(
         output.table(None, ["what", "count#"], [[k.replace("_", " "), str(v)] for k, v in figures.items()])
