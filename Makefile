@@ -7,7 +7,7 @@ DEV := .venv
 PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
 export MIEN_SHARED ?= $(abspath ../shared)
 
-.PHONY: help demo test system check lint types layers unit web models results docs pages notebooks package sbom licences audit bench-install bench clean
+.PHONY: help demo test system check lint types layers unit web models scene landmarks results docs pages notebooks package sbom licences audit bench-install bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -68,6 +68,21 @@ models: $(DEV)/installed ## export trained checkpoints (EXPRESSION=, FACE=) into
 	$(DEV)/bin/mien export $(FACE) --table $(FACES) -o src/mien/assets/face
 	$(DEV)/bin/mien evaluate src/mien/assets/expression $(TABLE) --fit --photos $(FACES)/faces.jsonl \
 	  --json docs/results/quality.json
+
+OASIS ?= $(MIEN_SHARED)/data/oasis
+START ?= $(MIEN_SHARED)/models/mobilenet_v1_0.75_224.npz
+
+scene: $(DEV)/installed ## make the model of whole pictures (a few minutes) and write its figures
+	$(DEV)/bin/mien data import oasis $(OASIS) -o out/oasis --option images=$(FACES)/images
+	$(DEV)/bin/mien train scene out/oasis --start $(START) -o src/mien/assets/scene --json docs/results/scene.json
+	$(DEV)/bin/python docs/results/motion.py
+
+landmarks: $(DEV)/installed ## make the model on landmarks (extra mediapipe; half an hour)
+	MIEN_MODELS=$(MIEN_SHARED)/models $(DEV)/bin/mien landmarks $(TABLE) --crops -o out/landmarks.parquet
+	$(DEV)/bin/mien train classical out/landmarks.parquet --table $(TABLE) --export mlp --sample 3000 \
+	  -o src/mien/assets/landmarks
+	MIEN_MODELS=$(MIEN_SHARED)/models $(DEV)/bin/mien evaluate landmarks $(TABLE) --protocol hard \
+	  --json docs/results/landmarks-hard.json
 
 results: $(DEV)/installed ## measure the models in the package and write the README's tables
 	$(DEV)/bin/mien evaluate expression $(TABLE) --protocol ferplus-majority --flip --slices --robustness --no-pictures \

@@ -83,6 +83,12 @@ def test_faces_and_scene_are_weighed_as_the_policy_says() -> None:
     assert react(None, scene).emotion_scores["happy"] == pytest.approx(0.9)
 
 
+def test_a_derived_scene_speaks_only_where_no_face_counts() -> None:
+    scene = Scores(SOCIAL, np.array([[0.9, 0, 0, 0, 0, 0, 0.1, 0]], np.float32), derived="circumplex")
+    assert react(faces({"sadness": 1.0}), scene).emotion_scores["happy"] == 0.0
+    assert react(faces({"sadness": 1.0}, abstained=("blurred",)), scene).emotion_scores["happy"] == pytest.approx(0.9)
+
+
 def test_contempt_counts_as_other() -> None:
     assert react(faces({"contempt": 0.8, "neutral": 0.2})).predicted_emotions == ["other"]
 

@@ -24,7 +24,7 @@ _BAR = 24
 
 def command(
     source: Annotated[
-        str | None, typer.Argument(help="A clip, a URL or numbered pictures; nothing is a camera.")
+        str | None, typer.Argument(help="A clip, a URL, numbered pictures, or a camera's number; nothing is a camera.")
     ] = None,
     camera: Annotated[int, typer.Option(metavar="N", min=0, help="Camera to watch when no source is given.")] = 0,
     detector: Annotated[str, typer.Option(metavar="NAME", help="Face detector.")] = "mien",
@@ -45,6 +45,8 @@ def command(
     from mien.recognition.video import VideoRecognizer
 
     reader = VideoRecognizer(Recognizer(detector=detector, model=model), every=parse_every(detect_every), batch=1)
+    if source is not None and source.isdigit():
+        source, camera = None, int(source)
     opened = video.open_camera(camera) if source is None else video.open_video(source)
     log, pace = TrackLog(thumbnails=False), Pace(keep=not (fast or opened.live))
     drawn = float("-inf")

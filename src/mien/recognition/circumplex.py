@@ -30,11 +30,11 @@ PLACES: dict[str, tuple[float, float]] = {
     "disgust": (-0.60, 0.35),
     "neutral": (0.0, 0.0),
 }
-#: Standard deviation of a word's place between people, as the paper finds it, and of the value that is read.
+#: Standard deviation of a word's place between people; the paper finds about this for most words.
 SPREAD = 0.3
 
 
-def derive(affect: Scores, *, error: float = 0.0) -> Scores:
+def derive(affect: Scores) -> Scores:
     """Return scores over `social8` ``(n, 8)``, each row summing to one.
 
     Each word is a round normal density about its place, 'other' an even density over the square, all equally likely
@@ -42,7 +42,6 @@ def derive(affect: Scores, *, error: float = 0.0) -> Scores:
 
     Args:
         affect: valence and arousal from -1 to 1.
-        error: standard deviation of the values that were read, by which every density is widened.
 
     Raises:
         DataError: the scores are not over valence and arousal.
@@ -51,13 +50,13 @@ def derive(affect: Scores, *, error: float = 0.0) -> Scores:
         raise DataError(f"emotions are derived from valence and arousal, not from '{affect.labels.name}'")
     at = affect.values[:, [affect.labels.index("valence"), affect.labels.index("arousal")]].astype(np.float64)
     target = labels.get(TARGET)
-    values = np.stack([_density(at, PLACES.get(name), math.hypot(SPREAD, error)) for name in target], axis=1)
+    values = np.stack([_density(at, PLACES.get(name)) for name in target], axis=1)
     values /= values.sum(axis=1, keepdims=True)
     return Scores(target, values.astype(np.float32), derived=METHOD)
 
 
-def _density(at: Double, place: tuple[float, float] | None, width: float) -> Double:
+def _density(at: Double, place: tuple[float, float] | None) -> Double:
     if place is None:
         return np.full(len(at), 0.25)
     away = ((at - np.array(place)) ** 2).sum(axis=1)
-    return np.asarray(np.exp(-away / (2 * width**2)) / (2 * math.pi * width**2), np.float64)
+    return np.asarray(np.exp(-away / (2 * SPREAD**2)) / (2 * math.pi * SPREAD**2), np.float64)

@@ -35,8 +35,6 @@ class SceneModel:
         if self.manifest.task != "scene":
             raise ModelError(f"{self.manifest.name} is a model for {self.manifest.task}, not for whole pictures")
         self._all = detection.load("none")
-        errors = [metric.value for metric in self.manifest.metrics if metric.name.startswith("rmse of ")]
-        self._error = sum(errors) / len(errors) if errors else 0.0
 
     def __call__(self, image: RGB) -> Scores:
         """Return scores over emotions ``(1, k)`` for a picture ``uint8 (H, W, 3)``."""
@@ -48,13 +46,10 @@ class SceneModel:
         return self.network.predict(crop)
 
     def emotions(self, heads: dict[str, Scores]) -> Scores:
-        """Return what the primary head says of emotions; of valence and arousal what is derived from them.
-
-        Places of words are widened by the error that the model was measured to have.
-        """
+        """Return what the primary head says of emotions; of valence and arousal what is derived from them."""
         primary = self.manifest.head(self.network.primary)
         main = heads[primary.name]
-        return circumplex.derive(main, error=self._error) if primary.kind == "value" else main
+        return circumplex.derive(main) if primary.kind == "value" else main
 
 
 def installed() -> list[str]:

@@ -108,21 +108,23 @@ def read(table: Table, net: Network, *, say: Callable[[str], None] = lambda line
     Raises:
         DataError: a photo lacks valence or arousal, or there are too few groups for folds.
     """
-    features, target, group = [], [], []
-    for number, row in enumerate(table.rows(["image", "valence", "arousal", "group"]), start=1):
+    rows = list(table.rows(["image", "valence", "arousal", "group"]))
+    for row in rows:
         if row["valence"] is None or row["arousal"] is None:
             raise DataError(f"{row['image']} has no valence and arousal; expected a table such as OASIS gives")
+    group = [row["group"] or row["image"] for row in rows]
+    if len(set(group)) < 25:
+        raise DataError(f"{table.path} has {len(set(group))} groups of photos; folds within folds need at least 25")
+    features = []
+    for number, row in enumerate(rows, start=1):
         crop = align.whole(image.read(table.root / row["image"]), SIZE)
         both = torch.from_numpy(np.stack([crop, crop[:, ::-1]])).permute(0, 3, 1, 2)
         with torch.inference_mode():
             features.append(net.backbone(net.prepare(both)).numpy())
-        target.append((row["valence"], row["arousal"]))
-        group.append(row["group"] or row["image"])
         if number % 100 == 0:
             say(f"{number} photos")
-    if len(set(group)) < 25:
-        raise DataError(f"{table.path} has {len(set(group))} groups of photos; folds within folds need at least 25")
-    return Photos(np.stack(features), np.array(target, np.float64), np.array(group))
+    target = np.array([(row["valence"], row["arousal"]) for row in rows], np.float64)
+    return Photos(np.stack(features), target, np.array(group))
 
 
 def fit(photos: Photos, *, folds: int = 5, seed: int = 0) -> Probe:
@@ -165,6 +167,18 @@ def figures(truth: Double, found: Double, *, draws: int = bootstrap.DRAWS) -> di
 
         out[name] = bootstrap.measure(measured, len(truth), draws=draws)
     return out
+
+
+def same_sign(truth: Double, found: Double, *, beyond: float = 0.3) -> tuple[int, int]:
+    """Count photos that a probe calls clearly pleasant or unpleasant, and those of them that raters put on that side.
+
+    Args:
+        truth: ``(n, 2)``.
+        found: ``(n, 2)``.
+        beyond: valence from which, on either side, a photo is called so.
+    """
+    clear = np.abs(found[:, 0]) >= beyond
+    return int(clear.sum()), int((np.sign(found[:, 0]) == np.sign(truth[:, 0]))[clear].sum())
 
 
 def install(net: Network, probe: Probe) -> None:

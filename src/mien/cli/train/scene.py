@@ -45,6 +45,7 @@ def command(
         default = " (default)" if key == made.default else ""
         output.stdout.print(f"{out / graph.file}: {graph.size / 1e6:.2f} MB{default}", highlight=False, markup=False)
     if json is not None:
+        clear, right = scene.same_sign(photos.target, found)
         record = {
             "scene": made.name,
             "dataset": made.data[0].name,
@@ -55,6 +56,7 @@ def command(
             "seed": seed,
             "says": exporting.PROTOCOL,
             "figures": {v: {name: figure.to_dict() for name, figure in named.items()} for v, named in measured.items()},
+            "valence beyond 0.3": {"photos": clear, "on the same side as raters": right},
             "recipe": made.recipe,
         }
         json.parent.mkdir(parents=True, exist_ok=True)
