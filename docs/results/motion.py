@@ -1,4 +1,4 @@
-"""Writes the tables of docs/how-to/video.md and docs/how-to/scenes.md from video.json and scene.json beside this script.
+"""Writes the tables of video.md and scenes.md in docs/how-to from video.json and scene.json beside this script.
 
 ``python docs/results/motion.py`` rewrites the blocks between the markers; ``--check`` only says whether they are fresh.
 """
@@ -36,8 +36,10 @@ def video(record: dict[str, Any]) -> str:
     v = record["video"]
     rows = []
     for name, bar in (
-        ("decoded frames, every auto", "200/s"), ("decoded frames, every 1", ""), ("with decoding, every auto", "150/s"),
-    ):  # fmt: skip
+        ("decoded frames, every auto", "200/s"),
+        ("decoded frames, every 1", ""),
+        ("with decoding, every auto", "150/s"),
+    ):
         s = v[name]
         searched = f"{s['processor_ms_a_frame']:.1f} ms of processor a frame, {100 * s['searched']:.0f} % searched"
         rows.append([name, f"{s['fps']:.0f} frames/s ({searched})", bar])
