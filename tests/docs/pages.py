@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import tomllib
 import unittest
 from collections.abc import Iterable
 from contextlib import chdir
 from pathlib import Path
+from unittest import mock
 
 import yaml
 from sybil import Document, Example, Region, Sybil
@@ -48,7 +50,7 @@ def run(path: Path, folder: Path) -> int:
     """Run every block of a page in a folder, and return how many were run."""
     text = path.read_text(encoding="utf-8")
     shell = Shell(folder, dict(_INSTEAD.findall(text)))
-    with chdir(folder):
+    with chdir(folder), mock.patch.dict(os.environ, shell.environment()):
         for things in _GIVEN.findall(text):
             for thing in things.split(","):
                 kind, _, name = thing.strip().partition(" ")

@@ -94,7 +94,12 @@ class Shell:
     def environment(self) -> dict[str, str]:
         """Return the environment of commands: this Python's programs first, one thread each, no way to the network."""
         away = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
-        home = {"MIEN_CACHE": str(self.folder / ".cache"), "NO_PROXY": "127.0.0.1,localhost", "HF_HUB_OFFLINE": "1"}
+        home = {
+            "MIEN_CACHE": str(self.folder / ".cache"),
+            "MIEN_MODELS": str(self.folder / "models"),
+            "NO_PROXY": "127.0.0.1,localhost",
+            "HF_HUB_OFFLINE": "1",
+        }
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         return os.environ | away | home | {"no_proxy": home["NO_PROXY"], "PATH": path, "OMP_NUM_THREADS": "1"}
 
