@@ -26,7 +26,7 @@ ADDRESS = "127.0.0.1:8000"
 _SERVER = re.compile(r"mien serve(?!.*--(new-key|schemas|help))")
 _CODE = re.compile(r"#.*\bexit code (\d+)")
 _HERE = re.compile(r"<<'?(\w+)")
-_SECONDS = 600.0
+_SECONDS = 1800.0
 
 
 @dataclass
