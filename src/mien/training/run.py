@@ -34,6 +34,7 @@ class Outcome:
         best: checkpoint with the best monitored figure.
         last: checkpoint of the last epoch, for `--resume`.
         metrics: validation figures of the best checkpoint.
+        labels: a head, in the order of the outputs.
         confusion: rows by true label and answer, a head of labels, of the best checkpoint.
         epochs: epochs done.
     """
@@ -41,6 +42,7 @@ class Outcome:
     best: Path
     last: Path
     metrics: dict[str, float]
+    labels: dict[str, list[str]]
     confusion: dict[str, list[list[int]]]
     epochs: int
 
@@ -122,7 +124,8 @@ def outcome(out: Path) -> Outcome:
     """Read what a finished run left in its folder."""
     best, last = out / "best.ckpt", out / "last.ckpt"
     saved, end = (torch.load(path, weights_only=True, map_location="cpu") for path in (best, last))
-    return Outcome(best, last, dict(saved["mien"]["metrics"]), saved.get("confusion", {}), end["epoch"] + 1)
+    facts = saved["mien"]
+    return Outcome(best, last, dict(facts["metrics"]), facts["labels"], saved.get("confusion", {}), end["epoch"] + 1)
 
 
 def _callbacks(recipe: Recipe, job: Job, out: Path, progress: bool) -> list[Callback]:

@@ -28,4 +28,10 @@ def command(
     folder = out or Path("runs") / f"{chosen.name}-crossval"
     found = crossval(chosen, Inputs(table, limit), folder, folds)
     rows = [[key.removeprefix("val/"), f"{found.mean[key]:.4f}", f"{found.sd[key]:.4f}"] for key in sorted(found.mean)]
-    output.stdout.print(output.table(f"{folds} folds, {folder}/crossval.json", ["figure", "mean", "sd"], rows))
+    output.stdout.print(output.table(f"{folds} folds, {folder}/crossval.json", ["figure", "mean#", "sd#"], rows))
+    for head, labels in found.classes.items():
+        rows = [
+            [label, *(f"{one.mean:.3f} ± {one.sd:.3f}" for one in figures.values())]
+            for label, figures in labels.items()
+        ]
+        output.stdout.print(output.table(head, ["label", "precision#", "recall#", "F1#"], rows))
