@@ -43,6 +43,9 @@ class Backbone(nn.Module):
         """
         raise RecipeError(f"{type(self).__name__} has no gradient checkpointing; set model.checkpointing = false")
 
+    def merge(self) -> None:
+        """Fold what only training needs into fewer layers that answer alike; export calls it. Most have nothing."""
+
 
 def build(name: str, channels: int, **options: Any) -> Backbone:
     """Make a backbone by its key.

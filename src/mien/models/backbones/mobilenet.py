@@ -1,127 +1,102 @@
-"""MobileNetV1 (Howard et al. 2017): depthwise convolutions, and weights of others to start from.
+"""A small MobileNetV2 for small pictures: inverted residuals (Sandler et al. 2018), and a stem that halves the side.
 
-The features are not only the last layer's: `taps` names the blocks whose pooled outputs are put side by side, because
-what a picture conveys lies in its colours and textures as much as in the things it shows.
-
-`convert` carries weights of the Keras network over as they are. Two habits of TensorFlow are kept for them: a layer
-that halves the side pads only at the right and below, and batch normalisation divides by sqrt(variance + 0.001).
+Few parameters and few multiplications; depthwise convolutions are bound by memory, so on CPUs it is not faster than
+dense 3x3 convolutions by as much as its multiplications say (docs/decisions/backbone.md).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
-import numpy as np
-import torch
 from torch import Tensor, nn
-from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
-from mien.errors import ModelError
 from mien.models.backbones import Backbone
 
-# Output channels (at width 1) and stride of the thirteen blocks.
-BLOCKS = (
-    (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1), (512, 1), (512, 1), (512, 1), (512, 1),
-    (1024, 2), (1024, 1),
-)  # fmt: skip
-_EPSILON = 1e-3
+
+def conv_norm(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> list[nn.Module]:
+    """Return a convolution that keeps the side (but for its stride) and a batch norm."""
+    return [
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
+        nn.BatchNorm2d(outputs),
+    ]
 
 
-class Layer(nn.Module):
-    """A convolution with TensorFlow's padding, batch normalisation, and a ramp that ends at 6."""
+class InvertedResidual(nn.Module):
+    """Widens, looks around in every channel by itself, and narrows without an activation; with a shortcut if it can."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, groups: int = 1) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int, expand: int) -> None:
         super().__init__()
-        self.halves = stride == 2
-        around = 0 if self.halves else kernel // 2
-        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, around, groups=groups, bias=False)
-        self.norm = nn.BatchNorm2d(outputs, eps=_EPSILON)
+        hidden = inputs * expand
+        widen = [*conv_norm(inputs, hidden, 1), nn.ReLU6(inplace=True)] if expand > 1 else []
+        self.body = nn.Sequential(
+            *widen,
+            *conv_norm(hidden, hidden, 3, stride, groups=hidden),
+            nn.ReLU6(inplace=True),
+            *conv_norm(hidden, outputs, 1),
+        )
+        self.shortcut = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(n, inputs, h, w)`` to ``(n, outputs, h / stride, w / stride)``."""
-        padded = functional.pad(x, (0, 1, 0, 1)) if self.halves else x
-        out: Tensor = functional.relu6(self.norm(self.conv(padded)))
-        return out
+        out: Tensor = self.body(x)
+        return x + out if self.shortcut else out
 
 
 class MobileNet(Backbone):
-    """A strided layer and thirteen pairs of a depthwise and a pointwise layer."""
+    """A stem, a stage of inverted residuals a width, a wide last layer; each stage but the first halves the side."""
 
-    def __init__(self, channels: int, multiplier: float, taps: Sequence[int]) -> None:
+    def __init__(self, channels: int, widths: Sequence[int], blocks: Sequence[int], expand: int, features: int) -> None:
         super().__init__()
-        if not taps or not set(taps) <= set(range(1, len(BLOCKS) + 1)):
-            raise ValueError(f"taps are blocks from 1 to {len(BLOCKS)}, got {list(taps)}")
-        self.taps = tuple(sorted(taps))
-        inputs = int(32 * multiplier)
-        self.stem = Layer(channels, inputs, 3, 2)
-        parts = []
-        for outputs, stride in BLOCKS[: self.taps[-1]]:
-            wide = int(outputs * multiplier)
-            parts.append(nn.Sequential(Layer(inputs, inputs, 3, stride, groups=inputs), Layer(inputs, wide, 1, 1)))
-            inputs = wide
+        self.width = features
+        self.stem = nn.Sequential(*conv_norm(channels, widths[0], 3, 2), nn.ReLU6(inplace=True))
+        parts: list[nn.Module] = []
+        inputs = widths[0]
+        for number, (width, count) in enumerate(zip(widths, blocks, strict=True)):
+            stage = [InvertedResidual(inputs, width, 1 if number == 0 else 2, expand)]
+            stage += [InvertedResidual(width, width, 1, expand) for _ in range(count - 1)]
+            parts.append(nn.Sequential(*stage))
+            inputs = width
+        parts.append(nn.Sequential(*conv_norm(inputs, features, 1), nn.ReLU6(inplace=True)))
         self.body = nn.Sequential(*parts)
-        self.width = sum(int(BLOCKS[at - 1][0] * multiplier) for at in self.taps)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.recompute = False
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the mean over the picture of each tapped block's output, side by side ``(n, width)``."""
+        """Return features ``(n, width)``."""
         x = self.stem(images)
-        pooled = []
-        for number, block in enumerate(self.body, start=1):
-            x = block(x)
-            if number in self.taps:
-                pooled.append(x.mean(dim=(2, 3)))
-        return torch.cat(pooled, dim=1)
+        for stage in self.body:
+            x = checkpoint(stage, x, use_reentrant=False) if self.recompute and self.training else stage(x)
+        out: Tensor = self.pool(x).flatten(1)
+        return out
 
     def stages(self) -> Iterator[nn.Module]:
-        """Yield the first layer and the blocks."""
+        """Yield stem, stages and the last layer."""
         yield self.stem
         yield from self.body
 
+    def checkpointing(self, on: bool = True) -> None:
+        """Recompute each stage's activations in the backward pass, to save memory."""
+        self.recompute = on
 
-def build(channels: int, multiplier: float = 1.0, taps: Sequence[int] = (13,)) -> MobileNet:
-    """Make a MobileNetV1.
+
+def build(
+    channels: int,
+    widths: Sequence[int] = (24, 32, 64, 128),
+    blocks: Sequence[int] = (2, 3, 4, 3),
+    expand: int = 6,
+    features: int = 512,
+) -> MobileNet:
+    """Make a MobileNet.
 
     Args:
-        channels: of the pictures; the weights of others were made for 3, with values from -1 to 1.
-        multiplier: of all widths.
-        taps: blocks, from 1 to 13, whose pooled outputs are the features; blocks behind the last are left out.
+        channels: of the pictures.
+        widths: channels a stage.
+        blocks: inverted residuals a stage.
+        expand: factor by which a block widens inside.
+        features: of the last layer.
     """
-    return MobileNet(channels, multiplier, taps)
-
-
-def convert(network: MobileNet, source: Path) -> None:
-    """Load the weights of a Keras MobileNetV1 from an ``npz`` whose arrays are named ``layer__weight``.
-
-    Raises:
-        ModelError: it cannot be read, lacks a layer, or was made for other widths.
-    """
-    names = {"stem": ("conv1", "conv1_bn", "kernel")}
-    for number in range(1, len(network.body) + 1):
-        for at, kind in enumerate(("dw", "pw")):
-            kernel = "depthwise_kernel" if kind == "dw" else "kernel"
-            names[f"body.{number - 1}.{at}"] = (f"conv_{kind}_{number}", f"conv_{kind}_{number}_bn", kernel)
-    state = {}
-    try:
-        with np.load(source, allow_pickle=False) as arrays:
-            for place, (conv, norm, kernel) in names.items():
-                weight = arrays[f"{conv}__{kernel}"]
-                # Keras: height, width, in, out (depthwise: height, width, channel, 1). Torch: out, in, height, width.
-                order = (2, 3, 0, 1) if kernel == "depthwise_kernel" else (3, 2, 0, 1)
-                state[f"{place}.conv.weight"] = weight.transpose(order)
-                for ours, theirs in (
-                    ("weight", "gamma"), ("bias", "beta"), ("running_mean", "moving_mean"),
-                    ("running_var", "moving_variance"),
-                ):  # fmt: skip
-                    state[f"{place}.norm.{ours}"] = arrays[f"{norm}__{theirs}"]
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"cannot take MobileNet weights from {source}: {error}") from error
-    tensors = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in state.items()}
-    try:
-        missing, _ = network.load_state_dict(tensors, strict=False)
-    except RuntimeError as error:
-        last = str(error).splitlines()[-1].strip()
-        raise ModelError(f"the weights in {source} are of another width: {last}") from error
-    lacking = [name for name in missing if not name.endswith("num_batches_tracked")]
-    if lacking:
-        raise ModelError(f"{source} lacks weights for {lacking[0]}")
+    return MobileNet(channels, widths, blocks, expand, features)
