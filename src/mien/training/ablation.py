@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-import platform
 import re
 import time
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -145,8 +144,8 @@ def ablate(
     *,
     overrides: Sequence[str] = (),
     progress: bool = True,
-) -> dict[str, Any]:
-    """Run every variant with every seed and return the record of it, plain JSON types.
+) -> Iterator[dict[str, Any]]:
+    """Run every variant with every seed; yield the record of all that is done after every run, plain JSON types.
 
     Runs that are done are kept, and one that was interrupted goes on, so the same command resumes an ablation and adds
     variants that the plan has gained.
@@ -168,25 +167,24 @@ def ablate(
     planned = recipes(plan, seeds, overrides)
     table = open_table(inputs.table)
     data = {"name": table.origin.title or table.path.parent.name, "digest": table.digest(), "limit": inputs.limit}
-    results = []
-    for number, ((variant, seed), recipe) in enumerate(planned.items(), start=1):
-        results.append(_one(variant, recipe, inputs, out / folder(variant) / f"seed-{seed}", data))
-        if progress:
-            print(_line(results[-1], number, len(planned)), flush=True)
     base = next(iter(planned.values()))
-    return {
+    record: dict[str, Any] = {
         "schema": 1,
         "title": plan.title,
-        "note": plan.note,
+        "note": " ".join(plan.note.split()),
         "data": data,
-        "seeds": sorted({result.seed for result in results}),
         "epochs": base.run.epochs,
         "cost": "processor" if _on_cpu(base) else "wall",
-        "machine": platform.processor() or platform.machine(),
         "base": base.model_dump(mode="json"),
         "variants": {name: list(changes) for name, changes in plan.variants.items()},
-        "runs": [asdict(result) for result in results],
+        "runs": [],
     }
+    for (variant, seed), recipe in planned.items():
+        result = _one(variant, recipe, inputs, out / folder(variant) / f"seed-{seed}", data)
+        record["runs"].append(asdict(result))
+        if progress:
+            print(_line(result, len(record["runs"]), len(planned)), flush=True)
+        yield record
 
 
 def _one(variant: str, recipe: Recipe, inputs: Inputs, out: Path, data: Mapping[str, Any]) -> Result:

@@ -55,7 +55,7 @@ def compare(record: Mapping[str, Any]) -> list[Row]:
     """Set every variant beside the base, which comes first; seeds are compared one by one.
 
     Args:
-        record: what `ablation.ablate` returned.
+        record: what `ablation.ablate` gave.
     """
     runs: dict[str, dict[int, Mapping[str, Any]]] = {}
     for found in record["runs"]:
@@ -124,17 +124,22 @@ def _changed(row: Row, name: str) -> str:
     return f"{100 * found.mean:+.1f}{spread}"
 
 
-def markdown(record: Mapping[str, Any]) -> str:
-    """Return the page: what was done, the table, how far the figures carry, the overrides of every variant."""
+def markdown(record: Mapping[str, Any], drawn: str = "ablation.svg") -> str:
+    """Return the page: what was done, the table, how far the figures carry, the overrides of every variant.
+
+    Args:
+        record: what `ablation.ablate` gave.
+        drawn: where the page finds its picture.
+    """
     columns, cells = table(record)
     rows = compare(record)
-    data, seeds = record["data"], len(record["seeds"])
+    data, seeds = record["data"], len({run["seed"] for run in record["runs"]})
     limit = f"at most {data['limit']:,} rows a split" if data["limit"] else "all rows"
     clock = "processor seconds" if record["cost"] == "processor" else "seconds"
     lines = [
         f"# {record['title']}",
         "",
-        " ".join(record["note"].split()),
+        record["note"],
         "",
         f"Made by `mien train ablate` on {data['name']} ({limit}): {record['epochs']} epochs, {seeds} "
         f"seed{'s' if seeds > 1 else ''} a variant, judged on the split `val` with one pass and flip. The first row is "
@@ -153,14 +158,16 @@ def markdown(record: Mapping[str, Any]) -> str:
             spread = noise(rows, name)
             said.append(f"{_title(name)} {100 * spread:.1f} (so {200 * spread / np.sqrt(seeds):.1f})")
         lines += [
-            "A standard deviation out of so few seeds is itself uncertain, and every row shares the base's runs. Pooled "
-            "over all variants, one seed's change spreads by the following points; a mean change that is smaller than the figure in brackets, two standard "
-            f"errors of a mean over {seeds} seeds, says nothing: {'; '.join(said)}.",
+            "A standard deviation out of so few seeds is itself uncertain, and every row shares the base's runs. "
+            "Pooled over all variants, one seed's change spreads by the following points; a mean change that is "
+            f"smaller than the figure in brackets, two standard errors of a mean over {seeds} seeds, says nothing: "
+            f"{'; '.join(said)}.",
             "",
         ]
-    lines += ["![the changes as a picture](ablation.svg)", "", "## What each variant changes in the recipe", ""]
-    for name, changes in record["variants"].items():
-        lines.append(f"- **{name}**: {', '.join(f'`{change}`' for change in changes)}")
+    lines += [f"![the changes as a picture]({drawn})", "", "## What each variant changes in the recipe", ""]
+    for row in rows[1:]:
+        changes = ", ".join(f"`{change}`" for change in record["variants"][row.variant])
+        lines.append(f"- **{row.variant}**: {changes}")
     return "\n".join(lines) + "\n"
 
 

@@ -32,8 +32,8 @@ def command(
     plan = ablation.read(file)
     folder = out or Path("runs") / f"{file.stem}-ablation"
     overrides = [*(set_ or []), *([f"run.epochs={epochs}"] if epochs else [])]
-    record = ablation.ablate(plan, Inputs(table, limit), folder, seeds, overrides=overrides)
-    output.write_text(folder / "ablation.json", json.dumps(record, indent=1) + "\n")
+    for record in ablation.ablate(plan, Inputs(table, limit), folder, seeds, overrides=overrides):
+        output.write_text(folder / "ablation.json", json.dumps(record, indent=1) + "\n")
     output.write_text(folder / "ablation.md", ablation_report.markdown(record))
     output.write_text(folder / "ablation.svg", ablation_report.picture(record))
     columns, rows = ablation_report.table(record)
