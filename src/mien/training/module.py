@@ -10,9 +10,11 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
+from mien.imaging.align import TEMPLATES
 from mien.losses import Loss, masked
 from mien.models.network import Network
-from mien.training.augment import Augment, augment, mix
+from mien.training.augment import Augment, agreement, augment, mix
+from mien.training.augment.cover import Places
 from mien.training.distillation import Lesson
 from mien.training.judges import Judge
 from mien.training.optim import optimiser, parameter_groups, scheduler
@@ -63,6 +65,7 @@ class HeadsModule(LightningModule):
             ``exp(-s) * loss + s / 2``); `fixed` takes the weights as they are.
         frozen: stages that stand still.
         lesson: a teacher to learn from, beside or instead of the targets.
+        points: five points of the crops' template in parts of the side (`imaging.align.TEMPLATES`), for covers.
     """
 
     def __init__(
@@ -76,10 +79,11 @@ class HeadsModule(LightningModule):
         combination: Combination = "fixed",
         frozen: Frozen | None = None,
         lesson: Lesson | None = None,
+        points: Places = TEMPLATES["fer"],
     ) -> None:
         super().__init__()
         self.network, self.recipe, self.policy, self.sizes = network, recipe, policy, tuple(sizes)
-        self.objectives = dict(objectives)
+        self.objectives, self.points = dict(objectives), points
         self.losses = nn.ModuleDict({name: objective.loss for name, objective in objectives.items()})
         self.frozen, self.lesson = frozen or Frozen(), lesson
         self.uncertainty = nn.ParameterDict(
@@ -104,7 +108,7 @@ class HeadsModule(LightningModule):
     def training_step(self, batch: Mapping[str, Any], batch_idx: int) -> Tensor:
         """Return the combined loss of the heads on the augmented batch."""
         policy = self.policy.at(self.done())
-        images = augment(batch["images"], policy, self.size())
+        images = augment(batch["images"], policy, self.size(), self.points)
         images, targets, weights = mix(images, batch["targets"], batch["weights"], policy)
         images = images.contiguous(memory_format=torch.channels_last)
         logits = self.network(images)
@@ -117,6 +121,9 @@ class HeadsModule(LightningModule):
             if name in self.uncertainty:
                 loss = torch.exp(-self.uncertainty[name]) * loss + self.uncertainty[name] / 2
             total = total + objective.weight * loss
+            if objective.judge.main == "accuracy" and bool((~targets[name].isnan()).any()):
+                share = agreement(logits[name].detach(), targets[name])
+                self.log(f"train/{name}_accuracy", share, on_step=False, on_epoch=True, batch_size=len(images))
         self.log("train/loss", total, on_step=False, on_epoch=True, batch_size=len(images), sync_dist=True)
         return total
 

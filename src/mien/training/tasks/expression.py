@@ -12,6 +12,7 @@ from mien import labels as label_sets
 from mien import losses
 from mien.curation.table import Table, open_table
 from mien.errors import DataError, RecipeError
+from mien.imaging.align import TEMPLATES
 from mien.models import backbones
 from mien.models.heads import Head
 from mien.models.network import Network, Normalisation
@@ -130,6 +131,8 @@ class ExpressionRecipe(Recipe):
         for name, head in self.heads.items():
             if head.evidence and (head.evidence == name or self.heads[head.evidence].evidence):
                 raise ValueError(f"heads.{name}.evidence must name another head that takes no evidence itself")
+        if self.crops.template not in TEMPLATES:
+            raise ValueError(f"crops.template must be one of {', '.join(TEMPLATES)}, got '{self.crops.template}'")
         if any(side < 16 for _, side in self.crops.sizes) or [p for p, _ in self.crops.sizes[:1]] not in ([], [0.0]):
             raise ValueError("crops.sizes must begin at part 0.0 of the run, and sides must be at least 16")
         return self
@@ -223,6 +226,7 @@ def assemble(recipe: ExpressionRecipe, train: Split, val: Split, data_digest: st
             combination=recipe.combination,
             frozen=Frozen(recipe.model.freeze, recipe.model.unfreeze),
             lesson=lesson,
+            points=TEMPLATES[recipe.crops.template],
         ),
         data=CropData(
             train, val, recipe.run.batch_size, recipe.seed, balancing_weights(train.hard[balance]) if balance else None
