@@ -7,6 +7,7 @@ import hashlib
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,7 +34,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Reader:
-    """What finds the landmarks: the columns of its rows, and the function that makes them."""
+    """What finds the landmarks: the columns of its rows, and the function that makes them (picklable for `--on`)."""
 
     columns: Sequence[str]
     read: Callable[[RGB, Item], Iterable[dict[str, Any]]]
@@ -54,7 +55,12 @@ def command(
         bool, typer.Option("--action-units", help="Add action units, derived from the blendshapes.")
     ] = False,
     label_set: Annotated[str, typer.Option(metavar="NAME", help="Labels looked for in file names.")] = "ekman7",
-    threads: Annotated[int, typer.Option(metavar="N", min=1, help="Pictures read at the same time.")] = 2,
+    threads: Annotated[
+        int, typer.Option("--threads", "--workers", metavar="N", min=1, help="Pictures read at the same time.")
+    ] = 2,
+    on: Annotated[
+        str, typer.Option("--on", metavar="KIND", help="Where work runs: threads, processes, ray or ray://HOST:PORT.")
+    ] = "threads",
 ) -> None:
     """Write the landmarks of faces to a table.
 
@@ -63,9 +69,12 @@ def command(
     """
     if out.suffix not in {".parquet", ".csv"}:
         raise MienError(f"cannot write '{out.name}': expected a name that ends in .parquet or .csv")
+    from mien.parallel import check
+
+    check(on)
     items = list_items(paths, label_set)
     reader = make_reader(points, model, detector, crops=crops, units=action_units)
-    found, failed = extract(items, reader, out, threads=threads)
+    found, failed = extract(items, reader, out, threads=threads, on=on)
     output.stderr.print(f"{found} faces in {len(items) - failed} pictures -> {out}", highlight=False, markup=False)
     if failed:
         output.warn(f"{failed} of {len(items)} pictures could not be read")
@@ -100,60 +109,100 @@ def make_reader(points: str, model: Path | None, detector: str, *, crops: bool, 
         try:
             from mien.detection.mediapipe import Landmarker
 
-            finder = Landmarker(model, faces=1 if crops else 10, border=0.5 if crops else 0.0)
-            return Reader(
-                (*landmarks.COLUMNS, *(landmarks.UNIT_COLUMNS if units else ())),
-                lambda image, item: landmarks.rows(finder.read([image])[0], item.name, item.label, units=units),
-            )
+            Landmarker(model)  # says now, and not in a worker, what is missing
+            columns = (*landmarks.COLUMNS, *(landmarks.UNIT_COLUMNS if units else ()))
+            return Reader(columns, partial(_all_points, model, crops, units))
         except MissingExtraError as error:
             if points == "478":
                 raise
             output.warn(f"{error}; writing five points instead")
     from mien import detection
 
-    own = detection.load(detector)
-    return Reader(
-        landmarks.FIVE_COLUMNS,
-        lambda image, item: landmarks.five_rows(own.detect([image])[0], item.name, item.label),
-    )
+    detection.load(detector)
+    return Reader(landmarks.FIVE_COLUMNS, partial(_five_points, detector))
 
 
-def extract(items: Sequence[Item], reader: Reader, out: Path, *, threads: int = 2) -> tuple[int, int]:
+@cache
+def _landmarker(model: Path | None, crops: bool) -> Any:
+    """Make a landmarker once a process."""
+    from mien.detection.mediapipe import Landmarker
+
+    return Landmarker(model, faces=1 if crops else 10, border=0.5 if crops else 0.0)
+
+
+def _all_points(model: Path | None, crops: bool, units: bool, image: RGB, item: Item) -> list[dict[str, Any]]:
+    from mien.recognition import landmarks
+
+    return list(landmarks.rows(_landmarker(model, crops).read([image])[0], item.name, item.label, units=units))
+
+
+@cache
+def _detector(name: str) -> Any:
+    """Make a detector once a process."""
+    from mien import detection
+
+    return detection.load(name)
+
+
+def _five_points(detector: str, image: RGB, item: Item) -> list[dict[str, Any]]:
+    from mien.recognition import landmarks
+
+    return list(landmarks.five_rows(_detector(detector).detect([image])[0], item.name, item.label))
+
+
+def _read(reader: Reader, batch: Sequence[Item]) -> list[tuple[list[dict[str, Any]], str | None]]:
+    """Read a batch; each picture gives its rows, or why it could not be read."""
+    from mien.imaging import image
+
+    found: list[tuple[list[dict[str, Any]], str | None]] = []
+    for item in batch:
+        try:
+            found.append((list(reader.read(image.read(item.path), item)), None))
+        except ImageError as error:
+            found.append(([], f"{item.name}: {error}"))
+    return found
+
+
+def _lost(item: Item, reason: str) -> list[tuple[list[dict[str, Any]], str | None]]:
+    return [([], f"{item.name}: {reason}")]
+
+
+def extract(
+    items: Sequence[Item], reader: Reader, out: Path, *, threads: int = 2, on: str = "threads"
+) -> tuple[int, int]:
     """Read pictures into parts, join the parts, and return the number of faces and of pictures that failed."""
     from rich.progress import Progress
 
-    from mien.imaging import image
-    from mien.parallel import map_batches
+    from mien.parallel import map_batches, salvage
 
     folder = out.with_name(f"{out.name}.parts-{_digest(items, reader)}")
     folder.mkdir(parents=True, exist_ok=True)
     parts = [(folder / f"{start:09d}{out.suffix}", items[start : start + PART]) for start in range(0, len(items), PART)]
     todo = [item for path, members in parts if not path.exists() for item in members]
-    failures: list[Path] = []
+    failed = 0
+    read = partial(_read, reader)
 
-    def read(batch: Sequence[Item]) -> list[list[dict[str, Any]]]:
-        found = []
-        for item in batch:
-            try:
-                found.append(list(reader.read(image.read(item.path), item)))
-            except ImageError as error:
-                failures.append(item.path)
-                output.warn(f"{item.name}: {error}")
-                found.append([])
-        return found
+    def crashed(batch: Sequence[Item], reason: str) -> list[tuple[list[dict[str, Any]], str | None]]:
+        return salvage(read, batch, reason, _lost, on=on)
 
-    results = (rows for batch in map_batches(read, todo, size=8, workers=threads) for rows in batch)
+    done = map_batches(read, todo, size=8, on=on, workers=threads, crashed=crashed)
+    results = (result for batch in done for result in batch)
     with Progress(console=output.stderr, transient=True, disable=len(todo) < 20) as progress:
         bar = progress.add_task("reading", total=len(items), completed=len(items) - len(todo))
         for path, members in parts:
             if path.exists():
                 continue
-            rows = [row for _ in members for row in next(results)]
+            rows: list[dict[str, Any]] = []
+            for made, error in (next(results) for _ in members):
+                rows += made
+                if error is not None:
+                    failed += 1
+                    output.warn(error)
             _write(path, reader.columns, rows)
             progress.update(bar, advance=len(members))
     count = _join([path for path, _ in parts], out)
     shutil.rmtree(folder)
-    return count, len(failures)
+    return count, failed
 
 
 def _digest(items: Sequence[Item], reader: Reader) -> str:
