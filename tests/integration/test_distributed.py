@@ -29,7 +29,7 @@ RECIPE: dict[str, Any] = {
     "name": "shared",
     "seed": 5,
     # Layer norms, not batch norms, and nothing random: then two processes compute what one does, up to rounding.
-    "crops": {"size": 16, "channels": 3, "sizes": [[0.0, 32]]},
+    "crops": {"size": 32, "channels": 3},
     "model": {"backbone": "timm:test_convnext"},
     "heads": {"expression7": {"labels": "ekman7"}},
     "optim": {"lr": 0.02},
@@ -42,7 +42,7 @@ RECIPE: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
-    return spots(tmp_path_factory.mktemp("spots"))
+    return spots(tmp_path_factory.mktemp("spots"), side=32)
 
 
 def written(folder: Path, **changes: Any) -> Path:

@@ -22,6 +22,7 @@ def command(
     limit: _options.Limit = None,
     set_: _options.Overrides = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's last checkpoint.")] = False,
+    tracker: _options.Trackers = None,
 ) -> None:
     """Train a student on the targets and on its teachers' mean answer to the very same pictures."""
     teaching = [
@@ -29,6 +30,5 @@ def command(
         f"teaching.temperature={temperature}",
         f"teaching.share={share}",
     ]
-    run.command(
-        recipe, table=table, out=out, epochs=epochs, limit=limit, set_=[*(set_ or []), *teaching], resume=resume
-    )
+    changes = [*(set_ or []), *teaching]
+    run.command(recipe, table=table, out=out, epochs=epochs, limit=limit, set_=changes, resume=resume, tracker=tracker)
