@@ -6,9 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mien.cli.main import main
+from mien.imaging import image
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -28,7 +30,31 @@ def test_json_has_what_the_library_decides(
     code, out, _ = run(capsys, str(photo), "--json", *model)
     own = reactions.react(Recognizer(detector="none", model=tiny_expression)(photo)).to_dict()
     assert code == 0
-    assert json.loads(out) == {"image": str(photo), "faces": 1, **own}
+    found = json.loads(out)
+    found.pop("scene")
+    assert found == {"image": str(photo), "faces": 1, **own}
+
+
+def test_a_picture_without_faces_is_read_whole(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, rng: np.random.Generator
+) -> None:
+    from mien import hub
+    from mien.recognition import scene
+
+    if "scene" not in dict(hub.folders()):
+        pytest.skip("needs the model of whole pictures inside the package")
+    noise = rng.integers(0, 256, (90, 120, 3), dtype=np.uint8)
+    image.write(noise, tmp_path / "a.png")
+    code, out, _ = run(capsys, str(tmp_path / "a.png"), "--json", "--scene", "scene")
+    found = json.loads(out)
+    model = scene.SceneModel("scene")
+    assert code == 0
+    assert found["faces"] == 0
+    assert set(found["scene"]) == {"valence", "arousal"}
+    assert found["emotion_scores"] == pytest.approx(model(noise).to_dict(0)["scores"], abs=1e-4)
+    assert found["note"].startswith("from the whole picture")
+    code, out, _ = run(capsys, str(tmp_path / "a.png"))
+    assert "picture   valence " in out
 
 
 def test_the_text_names_every_blocked_emoji_with_its_reason(
