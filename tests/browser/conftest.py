@@ -25,6 +25,12 @@ from mien.imaging.image import RGB
 
 CHROMIUM = os.environ.get("MIEN_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome") or ""
 ROOT = Path(__file__).resolve().parents[2]
+SOFTWARE_GPU = (
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--enable-unsafe-webgpu",
+    "--use-webgpu-adapter=swiftshader",
+)
 STUDIO = ROOT / "src" / "mien" / "serving" / "static"
 
 
@@ -123,19 +129,23 @@ Open = Callable[..., Any]
 
 @pytest.fixture
 def chromium(camera: Path, tmp_path: Path) -> Iterator[Open]:
-    """A function that opens a page in a fresh browser profile; `grant=False` makes the browser refuse the camera."""
+    """A function that opens a page in a fresh browser profile.
+
+    `grant=False` makes the browser refuse the camera; `gpu=True` gives it WebGL, and WebGPU where it was built with it,
+    both computed in software.
+    """
     from playwright.sync_api import sync_playwright
 
     contexts: list[Any] = []
     with sync_playwright() as driver:
 
-        def launch(*, grant: bool = True, informed: bool = True, **options: Any) -> Any:
+        def launch(*, grant: bool = True, informed: bool = True, gpu: bool = False, **options: Any) -> Any:
             context = driver.chromium.launch_persistent_context(
                 tmp_path / f"profile{len(contexts)}",
                 executable_path=CHROMIUM,
                 args=[
                     "--no-sandbox",
-                    "--disable-gpu",
+                    *(SOFTWARE_GPU if gpu else ["--disable-gpu"]),
                     "--disable-background-networking",
                     "--use-fake-device-for-media-stream",
                     *(["--use-fake-ui-for-media-stream"] if grant else ["--deny-permission-prompts"]),
