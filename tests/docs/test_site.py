@@ -60,8 +60,8 @@ def test_the_zoo_has_the_card_of_every_model_that_ships() -> None:
 
 
 def test_every_measurement_has_a_page_with_its_numbers() -> None:
-    made = figures.pages()
-    assert {p.stem for p in (ROOT / "docs" / "results").glob("*.json")} == {Path(p).stem for p in made} - {"index"}
+    index = figures.pages()["results/index.md"]
+    assert [p.stem for p in (ROOT / "docs" / "results").glob("*.json") if f"[{p.stem}](" not in index] == []
     page = figures.page("made", {"p50_ms": 12.5, "points": [{"t": float(i), "v": i * 2.0} for i in range(40)]})
     assert "12.5" in page
     assert "<svg" in page
