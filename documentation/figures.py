@@ -19,9 +19,13 @@ LONG = 24
 
 def pages() -> dict[str, str]:
     """Return the pages by their path below docs/generated."""
-    records = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))}
+    paths = sorted(RESULTS.glob("*.json"))
+    # Some records have a page of their own beside them, which follows from them too.
+    own = [path.stem for path in paths if path.with_suffix(".md").exists()]
+    records = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths if path.stem not in own}
     made = {f"results/{name}.md": page(name, record) for name, record in records.items()}
     links = "".join(f"- [{name}]({name}.md)\n" for name in records)
+    links += "".join(f"- [{name}](../../results/{name}.md)\n" for name in own)
     made["results/index.md"] = (
         "# Figures\n\nWritten by `mien evaluate`, `mien bench` and the scripts in `benchmarks/`, and taken from their "
         "JSON files when this page was made. Intervals are 95 % bootstrap intervals.\n\n"
