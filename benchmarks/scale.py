@@ -2,12 +2,11 @@
 
     python benchmarks/scale.py crop|predict --photos FOLDER [--count 300] [--json docs/results/ray.json]
     python benchmarks/scale.py memory [--rows 1000000] [--json docs/results/ray.json]
-    python benchmarks/scale.py page [--json docs/results/ray.json]
 
 `crop` and `predict` start a Ray cluster of one node with one processor on this machine, measure over photos, add a
 second node, and measure again; workers are warm in both cases. `memory` reads a made table of small pictures into
-shards on one Ray worker and samples the resident memory of both processes. `page` writes docs/results/billion.md, the
-plan for a billion pictures, from the measured figures. Each part leaves the others' figures in the JSON as they are.
+shards on one Ray worker and samples the resident memory of both processes. Each part leaves
+the others' figures in the JSON as they are; docs/results/billion.py makes the plan for a billion pictures from it.
 """
 
 from __future__ import annotations
@@ -83,6 +82,10 @@ def speed(run: Callable[[Path, int, str], None], photos: Path, count: int) -> di
                 "pictures_per_second": round(count / seconds, 1),
                 "processor_ms_per_picture": {name: round(spent[name] / count * 1e3, 2) for name in PARTS},
                 "processors_taken_by_others": round((spent["all"] - sum(spent[name] for name in PARTS)) / seconds, 2),
+            }
+            figures["bytes_per_picture"] = {
+                "in": round(sum((work / row["image"]).stat().st_size for row in rows) / count),
+                "out": round(sum(p.stat().st_size for p in (work / "measured-1").rglob("*") if p.is_file()) / count),
             }
     rates = [figures[f"workers_{workers}"]["pictures_per_second"] for workers in (1, 2)]
     return figures | {"growth": round(rates[1] / rates[0], 2)}
@@ -214,7 +217,7 @@ def _processor() -> str:
 def main() -> None:
     """Run one part and write its figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=["crop", "predict", "memory", "page"])
+    parser.add_argument("part", choices=["crop", "predict", "memory"])
     parser.add_argument("--json", type=Path, default=ROOT / "docs/results/ray.json")
     parser.add_argument("--photos", type=Path, default=ROOT / "examples")
     parser.add_argument("--count", type=int, default=300)
@@ -222,11 +225,6 @@ def main() -> None:
     parser.add_argument("--limit", type=float, default=7200.0, help="seconds of the memory run")
     given = parser.parse_args()
     figures = json.loads(given.json.read_text()) if given.json.is_file() else {}
-    if given.part == "page":
-        from benchmarks.billion import page
-
-        (ROOT / "docs/results/billion.md").write_text(page(figures), encoding="utf-8")
-        return
     if given.part == "memory":
         figures[given.part] = memory(given.rows, given.limit)
     else:

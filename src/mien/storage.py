@@ -118,8 +118,10 @@ def place(source: Path, target: Path, *, link: bool = False) -> None:
 def move(source: Path, target: Path) -> None:
     """Give a file another name in the same place; what was there is replaced."""
     if is_remote(source):
+        # Not `mv`, which takes brackets in a name for a pattern.
         store = cast("Any", source)
-        store.fs.mv(store.path, cast("Any", target).path)
+        store.fs.cp_file(store.path, cast("Any", target).path)
+        store.fs.rm_file(store.path)
     else:
         source.replace(target)
 
