@@ -89,7 +89,8 @@ def dots(names: Sequence[str], series: Sequence[tuple[str, Sequence[float], Sequ
     """Draw a row a name and in it a dot a series ``(name, values, half widths of whiskers)``; NaN draws nothing."""
     left, top, width, step = 230, 10 + 16 * len(series), 400, 12 + 12 * len(series)
     ends = np.array([[np.asarray(v) - np.nan_to_num(s), np.asarray(v) + np.nan_to_num(s)] for _, v, s in series])
-    low, high = min(float(np.nanmin(ends)), 0.0), max(float(np.nanmax(ends)), 0.0)
+    known = ends[np.isfinite(ends)]
+    low, high = float(known.min(initial=0.0)), float(known.max(initial=0.0))
     unit = (width - 20) / ((high - low) or 1)
     height = step * len(names)
 

@@ -173,8 +173,8 @@ def markdown(record: Mapping[str, Any], drawn: str = "ablation.svg") -> str:
 
 def picture(record: Mapping[str, Any]) -> str:
     """Return the changes of each head's main figure as an SVG file: a dot a variant, a whisker of one sd each way."""
-    rows = compare(record)[1:]
-    names = [name for name in (rows[0].changes if rows else ()) if not name.endswith("_f1")] or list(rows[0].changes)
+    base, *rows = compare(record)
+    names = [name for name in base.figures if not name.endswith("_f1")] or list(base.figures)
     series = []
     for name in names:
         found = [row.changes.get(name, Difference(float("nan"), float("nan"), 0)) for row in rows]

@@ -273,6 +273,8 @@ def _sentence(kind: type[BaseModel], item: Any) -> str:
     """Say one validation finding in words, with the near keys where a key is unknown."""
     place = [str(part) for part in item["loc"]]
     name = ".".join(place)
+    if item["type"] == "missing":
+        return f"recipe key '{name}' is missing"
     if item["type"] != "extra_forbidden":
         said = item["msg"].removeprefix("Value error, ")
         said = f"{said[:1].lower()}{said[1:]}"

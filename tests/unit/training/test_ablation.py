@@ -114,7 +114,7 @@ def test_one_seed_gives_a_change_without_a_spread_and_says_nothing_about_noise()
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "recipe key 'title': field required"),
+        ("", "recipe key 'title' is missing"),
         ("task = 'expression'", r"is a recipe; an ablation has the recipe under"),
         ("title = ", "is not TOML"),
         ("title = 't'\nbasis = 1\n[base]\n[variants]\na = []", r"no recipe key 'basis'\. Did you mean 'base'"),
