@@ -50,9 +50,8 @@ def _measured(figures: dict[str, Any]) -> list[str]:
         spent = f"{ms['workers']:.1f} ms worker, {ms['driver']:.2f} driver, {ms['servers']:.2f} Ray"
         rates = f"{one['pictures_per_second']:.1f} | {two['pictures_per_second']:.1f}"
         lines.append(f"| {name} | {rates} | **{figures[name]['growth']:.2f}** | {spent} |")
-    others = [
-        f"{figures[n][f'workers_{w}']['processors_taken_by_others']:.2f}" for n in ("crop", "predict") for w in (1, 2)
-    ]
+    runs = [figures[name][f"workers_{count}"] for name in ("crop", "predict") for count in (1, 2)]
+    others = [f"{run['processors_taken_by_others']:.2f}" for run in runs]
     lines += [
         "",
         f"{figures['predict']['pictures']} photos of at most 640 px with all their faces, {figures['predict']['cpu']}, "
@@ -67,8 +66,8 @@ def _memory(memory: dict[str, Any] | None) -> list[str]:
         return []
     driver, worker, growth = memory["driver_mb"], memory["worker_mb"], memory["growth_mb_per_100k"]
     return [
-        f"Memory of `mien predict --on ray` over a table of small pictures, {memory['rows']:,} of {memory['of']:,} rows "
-        f"read: the driver held {driver[0]:.0f} MB after a tenth and {driver[2]:.0f} MB at the end, the worker "
+        f"Memory of `mien predict --on ray` over a table of small pictures, {memory['rows']:,} of {memory['of']:,} "
+        f"rows read: the driver held {driver[0]:.0f} MB after a tenth and {driver[2]:.0f} MB at the end, the worker "
         f"{worker[0]:.0f} and {worker[2]:.0f} MB; a line through the samples rises by {growth['driver']:.1f} and "
         f"{growth['worker']:.1f} MB for 100,000 rows.",
     ]

@@ -134,9 +134,10 @@ def arrow(path: Path) -> tuple[Any, str]:
 def remove(folder: Path) -> None:
     """Remove a folder and what is in it, if it is there."""
     if is_remote(folder):
-        remote = cast("Any", folder)
-        if remote.fs.exists(remote.path):
-            remote.fs.rm(remote.path, recursive=True)
+        # Not `rm`, which takes brackets in a name for a pattern.
+        store = cast("Any", folder).fs
+        for name in store.find(cast("Any", folder).path):
+            store.rm_file(name)
         return
     shutil.rmtree(folder, ignore_errors=True)
 

@@ -42,7 +42,7 @@ def test_a_file_is_placed_moved_and_removed(folder: Path, tmp_path: Path) -> Non
     assert not (folder / "in/there.bin").exists()
     assert (folder / "in/here.bin").read_bytes() == b"data"
     storage.remove(folder / "in")
-    assert not (folder / "in").exists()
+    assert not (folder / "in/here.bin").exists()
     storage.remove(folder / "in")
     with pytest.raises(FileNotFoundError):
         storage.place(folder / "none.bin", tmp_path / "copy.bin")
