@@ -155,8 +155,8 @@ def memory(rows: int, limit: float) -> dict[str, Any]:
             if process.returncode:
                 raise SystemExit(process.stderr.read() if process.stderr else "predict failed")
         process.wait()
-    # Before a tenth is done, caches and models still fill up; at the end the worker is gone before the driver.
-    read = np.array([sample for sample in samples if sample[0] >= 0.1 * samples[-1][0] and sample[2] > 0])
+    # Before a tenth is done, caches and models still fill up; after the last shard the worker is gone before the driver.
+    read = np.array([sample for sample in samples if 0.1 <= sample[0] / samples[-1][0] < 1])
     return {
         "rows": min(rows, int(read[-1, 0])),
         "of": rows,
