@@ -155,10 +155,10 @@ def memory(rows: int, limit: float) -> dict[str, Any]:
             if process.returncode:
                 raise SystemExit(process.stderr.read() if process.stderr else "predict failed")
         process.wait()
-    # Before a tenth is done, caches and models still fill up; after the last shard the worker is gone before the driver.
+    # Before a tenth is done, caches and models still fill up; after the last shard the worker is gone first.
     read = np.array([sample for sample in samples if 0.1 <= sample[0] / samples[-1][0] < 1])
     return {
-        "rows": min(rows, int(read[-1, 0])),
+        "rows": min(rows, samples[-1][0]),
         "of": rows,
         "seconds": round(time.perf_counter() - started, 1),
         "driver_mb": [round(float(read[0, 1]), 1), round(float(read[:, 1].max()), 1), round(float(read[-1, 1]), 1)],
