@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { mean, movement, normalise } from "../src/landmarks/pose";
 import { csv, readTable } from "../src/landmarks/table";
@@ -11,6 +12,18 @@ describe("csv", () => {
   });
   it("refuses a table without landmarks, with what was expected", async () => {
     await expect(readTable(new File(["a,b\n1,2\n"], "t.csv"))).rejects.toThrow(/expected the columns image, label, x0/);
+  });
+});
+
+describe("parquet", () => {
+  it("is read as mien writes it, with Zstandard", async () => {
+    const data = readFileSync(new URL("data/landmarks.parquet", import.meta.url));
+    const [first, second] = await readTable(new File([data], "landmarks.parquet"));
+    expect([...first!.points]).toEqual([1.5, 3, 0]);
+    expect([first!.image, first!.label, second!.label]).toEqual(["a.jpg", "happy", null]);
+  });
+  it("that is none is refused in words", async () => {
+    await expect(readTable(new File(["no parquet at all"], "t.parquet"))).rejects.toThrow(/t.parquet cannot be read as parquet.*mien landmarks/);
   });
 });
 

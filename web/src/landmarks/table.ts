@@ -45,8 +45,14 @@ function row(cells: Cells, count: number): Row {
 }
 
 async function parquet(file: File): Promise<Cells[]> {
-  const { parquetReadObjects } = await import("hyparquet");
-  return (await parquetReadObjects({ file: await file.arrayBuffer() })) as Cells[];
+  // mien writes parquet with Zstandard, which hyparquet leaves to others.
+  const [{ parquetReadObjects }, { decompress }] = await Promise.all([import("hyparquet"), import("fzstd")]);
+  const compressors = { ZSTD: (part: Uint8Array, length: number) => decompress(part, new Uint8Array(length)) };
+  try {
+    return (await parquetReadObjects({ file: await file.arrayBuffer(), compressors })) as Cells[];
+  } catch (error) {
+    throw new Error(`${file.name} cannot be read as parquet (${(error as Error).message}). Open the table that “mien landmarks” wrote, or its csv.`);
+  }
 }
 
 /** Split csv text into rows (RFC 4180: quotes, commas and line ends within quotes). */
