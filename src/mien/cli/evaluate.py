@@ -75,10 +75,10 @@ def command(
     from mien.evaluation import leakage, protocols, scoring
     from mien.recognition.expression import ExpressionModel
 
-    source, every = _rows(table, split)
     opened = ExpressionModel(model, flip=flip, views=views, precision=precision)
-    chosen, own = protocols.choose(protocol, opened.manifest, source.columns, head)
     other = ExpressionModel(compare, flip=flip, views=views, precision=precision) if compare else None
+    source, every = _rows(table, split)
+    chosen, own = protocols.choose(protocol, opened.manifest, source.columns, head)
     leaks = leakage.check(every, split)
     leaks.refuse(max_leak)
     answered = scoring.answer(opened, source)
