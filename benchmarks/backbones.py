@@ -32,6 +32,7 @@ def main() -> None:
     """Build the graphs, time them and print a line a variant."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("plan", type=Path)
+    parser.add_argument("--side", type=int, default=48, help="of the crops")
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
@@ -43,9 +44,8 @@ def main() -> None:
             torch.manual_seed(1)
             network = expression.network(recipe).eval()
             network.backbone.merge()
-            size = recipe.crops.size
             full, small = Path(folder) / f"{len(found)}.onnx", Path(folder) / f"{len(found)}.int8.onnx"
-            pixels = rng.integers(0, 256, (16, size, size, 3), dtype=np.uint8)
+            pixels = rng.integers(0, 256, (16, given.side, given.side, 3), dtype=np.uint8)
             onnx.convert(Deployed(network), torch.from_numpy(pixels), list(recipe.heads), full)
             quantize(full, small, [pixels])
             parameters = sum(p.numel() for p in network.parameters())
@@ -61,6 +61,7 @@ def main() -> None:
     record = {
         "schema": 1,
         "machine": latency.machine(),
+        "side": given.side,
         "rounds": given.rounds,
         "backbones": {
             name: {"parameters": parameters}
