@@ -8,13 +8,12 @@ from types import SimpleNamespace
 import numpy as np
 from numpy.typing import NDArray
 from pytorch_grad_cam import ScoreCAM, score_cam
-from tqdm import tqdm
 
 from mien.explain.methods._cam import Float, run
 from mien.explain.subject import Subject
 
 # The library draws a progress bar a picture and offers no way to turn it off.
-score_cam.tqdm = SimpleNamespace(tqdm=partial(tqdm, disable=True))
+score_cam.tqdm = SimpleNamespace(tqdm=partial(score_cam.tqdm.tqdm, disable=True))
 
 NEEDS = "network"
 SAYS = "feature maps, weighted by what the network answers through each"
