@@ -7,6 +7,7 @@ MLflow's own setting (`MLFLOW_TRACKING_URI`).
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -81,6 +82,8 @@ def download(uri: str, target: Path) -> Path:
 def _server() -> Iterator[Any]:
     """Give MLflow, and turn what it raises into one line."""
     try:
+        # It reports its use to its makers otherwise.
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         import mlflow
     except ModuleNotFoundError as error:
         raise MissingExtraError("a model registry", "track") from error

@@ -188,7 +188,8 @@ def settle(
         say: called with a line a step.
     """
     own = {head: worth(first, head, protocol) for head, protocol in judged.items()}
-    answers, lost = {}, {}
+    answers: dict[str, Answered] = {}
+    lost: dict[str, dict[str, float]] = {}
     for precision in sorted(made.graphs):
         found = scoring.answer(ExpressionModel(out, precision=precision), first.source, found=first.found)
         answers[precision] = found

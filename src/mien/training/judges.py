@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -41,7 +43,7 @@ class Categorical(Judge):
     def __init__(self, classes: int) -> None:
         super().__init__()
         # Where several processes train, each judges all rows, so that nothing is to be added up over them.
-        own = {"ignore_index": -1, "sync_on_compute": False}
+        own: dict[str, Any] = {"ignore_index": -1, "sync_on_compute": False}
         self.accuracy = MulticlassAccuracy(classes, average="micro", **own)
         self.balanced = MulticlassAccuracy(classes, average="macro", **own)
         self.f1 = MulticlassF1Score(classes, average="macro", **own)

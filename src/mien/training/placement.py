@@ -23,7 +23,7 @@ def trainer_options(recipe: Recipe, *, ray: bool = False) -> dict[str, Any]:
     """
     # Batch normalisation sees the whole batch where torch can do that, which is on GPUs.
     shared = recipe.run.accelerator != "cpu" and torch.cuda.is_available()
-    own = {"accelerator": recipe.run.accelerator, "sync_batchnorm": shared}
+    own: dict[str, Any] = {"accelerator": recipe.run.accelerator, "sync_batchnorm": shared}
     if ray:
         from ray.train.lightning import RayDDPStrategy, RayLightningEnvironment
 

@@ -7,7 +7,9 @@ killed and resumed from its last checkpoint ends with the weights of an unbroken
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -89,7 +91,7 @@ def train(
         raise RecipeError(f"'{out}' already holds a run; give --resume to go on with it, or another folder")
     if last.exists():
         _same_recipe(recipe, last)
-    with explained(out):
+    with explained(out), _without_advice():
         job = prepare(recipe, inputs)
         opened = trackers.start(recipe.run.trackers or (), recipe.name, out)
         (out / "recipe.json").write_text(json.dumps(recipe.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8")
@@ -118,6 +120,20 @@ def train(
             for tracker in opened.values():
                 tracker.close()
     return outcome(out)
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Leave out what Lightning says of its own insides and of runs that are short on purpose."""
+    with warnings.catch_warnings():
+        for message in (
+            ".*LeafSpec",
+            ".*Checkpoint directory .* exists and is not empty",
+            "The number of training batches .* is smaller than the logging interval",
+            ".*does not have many workers",
+        ):
+            warnings.filterwarnings("ignore", message)
+        yield
 
 
 def outcome(out: Path) -> Outcome:

@@ -7,7 +7,7 @@ A trial whose process was killed is tried again, from its last checkpoint where 
 from __future__ import annotations
 
 import json
-import logging
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -60,8 +60,9 @@ def open_study(plan: Plan) -> optuna.Study:
         MienError: the database cannot be opened.
     """
     _check(plan.recipe)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    logging.getLogger("optuna").setLevel(logging.ERROR)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    # Heartbeats have been "experimental" there since 2021.
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     plan.out.mkdir(parents=True, exist_ok=True)
     address = plan.storage or f"sqlite:///{plan.out.resolve() / 'study.db'}"
     try:

@@ -55,7 +55,11 @@ def command(
     changes = read_overrides([*(set_ or []), *([f"run.epochs={epochs}"] if epochs else [])])
     sweep_report.write(found, recipe.read_text(encoding="utf-8"), changes, folder)
     rows = [
-        [key, str(value), f"{found.importance[key]:.0%}" if key in found.importance else ""]
+        [
+            key,
+            f"{value:.4g}" if isinstance(value, float) else str(value),
+            f"{found.importance[key]:.0%}" if key in found.importance else "",
+        ]
         for key, value in found.settings.items()
     ]
     title = f"trial {found.best} of {len(found.trials)}: {found.monitor} {found.value:.4f}"

@@ -23,6 +23,8 @@ class MLflow:
     """
 
     def __init__(self, name: str, folder: Path, identity: str | None) -> None:
+        # It reports its use to its makers otherwise; read when the library is imported, which the logger does.
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         home = folder.resolve().parent
         server = os.environ.get("MLFLOW_TRACKING_URI")
         self.logger = MLFlowLogger(
