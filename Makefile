@@ -52,7 +52,7 @@ layers: $(DEV)/installed
 	$(DEV)/bin/lint-imports --no-cache
 
 unit: $(DEV)/installed
-	$(DEV)/bin/python -m pytest
+	$(DEV)/bin/python -m pytest -m 'not long'
 
 web: ## check, test and build the Studio (needs Node 20.19 or newer; without it the server has no web app)
 	@if ! command -v npm >/dev/null; then echo "npm is not installed: the Studio is not built"; exit 0; fi; \

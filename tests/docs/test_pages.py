@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,15 +10,24 @@ import pytest
 from tests.docs import pages
 
 ROOT = Path(__file__).resolve().parents[2]
-WITH_BLOCKS = [page for page in pages.pages() if "```" in page.read_text(encoding="utf-8")]
+#: Commands that take many seconds even on made data; the pages that have them are left to `make pages`.
+LONG = re.compile(r"^(\$ )?(mien (train|explain|label|reproduce|landmarks|data audit)|dvc |ray )", re.MULTILINE)
 
 
-@pytest.mark.parametrize("page", WITH_BLOCKS, ids=lambda page: str(page.relative_to(ROOT)))
+TEXTS = {page: page.read_text(encoding="utf-8") for page in pages.pages()}
+CASES = [
+    pytest.param(page, id=str(page.relative_to(ROOT)), marks=[pytest.mark.long] if LONG.search(text) else [])
+    for page, text in TEXTS.items()
+    if "```" in text
+]
+
+
+@pytest.mark.parametrize("page", CASES)
 def test_every_block_of_the_page_runs(page: Path, tmp_path: Path) -> None:
     assert pages.run(page, tmp_path) + len(pages.marks(page)) > 0
 
 
 def test_few_blocks_are_left_out_and_each_says_why() -> None:
-    reasons = {page.relative_to(ROOT): pages.marks(page) for page in pages.pages()}
+    reasons = {page.relative_to(ROOT): pages.marks(page) for page in TEXTS}
     assert [page for page, found in reasons.items() if not all(found)] == []
     assert sum(len(found) for found in reasons.values()) <= 20, reasons
