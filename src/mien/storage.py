@@ -151,6 +151,11 @@ def walk(folder: Path) -> Iterator[Path]:
         yield folder / name.removeprefix(prefix)
 
 
+def refused(error: Exception) -> bool:
+    """Say whether an error is one of a store's library; those need not be installed to be named here."""
+    return type(error).__module__.partition(".")[0] in LIBRARIES
+
+
 @contextmanager
 def problems(what: str) -> Iterator[None]:
     """Turn what a store says of a path (no such bucket, no access, no answer) into one line.
@@ -165,7 +170,6 @@ def problems(what: str) -> Iterator[None]:
     except (OSError, ValueError) as error:
         raise DataError(f"cannot reach '{what}': {str(error).strip() or type(error).__name__}") from error
     except Exception as error:
-        # The stores' libraries have exception trees of their own, which need not be installed to be named here.
-        if type(error).__module__.partition(".")[0] in LIBRARIES:
+        if refused(error):
             raise DataError(f"cannot reach '{what}': {str(error).strip() or type(error).__name__}") from error
         raise

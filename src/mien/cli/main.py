@@ -110,6 +110,13 @@ def main(arguments: list[str] | None = None) -> None:
         code = 2
     except KeyboardInterrupt:
         code = 130
+    except Exception as error:
+        from mien import storage
+
+        if not storage.refused(error):
+            raise
+        print(f"mien: an object store refuses: {str(error).strip() or type(error).__name__}", file=sys.stderr)
+        code = 2
     except BrokenPipeError:
         # The reader of our output has gone (`mien ... | head`); what is left in the buffer has no place to go.
         sys.stderr.close()

@@ -63,10 +63,15 @@ def pictures(paths: list[str]) -> Iterator[Picture]:
         path = storage.locate(text)
         if path.suffix == ".parquet":
             yield from _of_table(path)
-        elif path.is_dir():
+        elif _is_folder(path):
             yield from (Picture(str(found), str(found)) for found in image.find(path))
         else:
             yield Picture(text, text)
+
+
+def _is_folder(path: Path) -> bool:
+    with storage.problems(str(path)):
+        return path.is_dir()
 
 
 def _of_table(path: Path) -> Iterator[Picture]:
