@@ -42,8 +42,9 @@ ELSEWHERE = {"js", "javascript", "ts", "html", "kotlin", "swift", "dockerfile", 
 
 
 def pages() -> list[Path]:
-    """Return the README, the guides of the root and every page of docs/."""
-    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    """Return the README, the guide for contributors and every page of docs/ that is written by hand."""
+    written = [page for page in sorted((ROOT / "docs").rglob("*.md")) if "generated" not in page.parts]
+    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *written]
 
 
 def run(path: Path, folder: Path) -> int:
