@@ -100,7 +100,7 @@ def page(found: Found) -> str:
     parts = [
         html.cards(
             [
-                (found.monitor, f"{found.value:.4f}", f"trial {found.best}"),
+                ("best", f"{found.value:.4f}", f"trial {found.best}"),
                 ("trials", str(len(found.trials)), f"{len(done)} to their end"),
             ]
         ),
