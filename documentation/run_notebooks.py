@@ -28,7 +28,12 @@ def run(path: Path, folder: Path) -> nbformat.NotebookNode:
     environment = os.environ | {"PATH": programs, "OMP_NUM_THREADS": "1", "NO_COLOR": "1", "COLUMNS": "100"}
     options = {"kernel_name": "python3", "resources": {"metadata": {"path": str(folder)}}}
     client = NotebookClient(notebook, timeout=600, extra_arguments=["--log-level=ERROR"], **options)
-    return client.execute(env=environment)
+    done = client.execute(env=environment)
+    printed = "".join(out.get("text", "") for cell in done.cells for out in cell.get("outputs", []))
+    wrong = [line for line in printed.splitlines() if line.startswith("mien: ")]  # `!` does not raise by itself
+    if wrong:
+        raise RuntimeError(f"{path.name}: {wrong[0]}")
+    return done
 
 
 def main() -> None:
