@@ -41,7 +41,7 @@ def test_what_features_tell_is_found_with_the_spread_of_the_truth(rng: np.random
     for value in ("valence", "arousal"):
         assert figures[value]["ccc"].value > 0.4
         assert figures[value]["ccc"].low < figures[value]["ccc"].value < figures[value]["ccc"].high
-    np.testing.assert_allclose(found.std(axis=0), made.target.std(axis=0), rtol=0.2)
+    np.testing.assert_allclose(found.std(axis=0), made.target.std(axis=0), rtol=0.35)
 
 
 def test_of_chance_nothing_is_found(rng: np.random.Generator) -> None:
