@@ -125,7 +125,7 @@ sbom: $(DEV)/installed ## write a bill of materials (CycloneDX) and the list of 
 
 audit: $(DEV)/installed ## look known security holes of the pinned versions up (needs the network)
 	$(DEV)/bin/ruff check --select S src
-	$(DEV)/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip
+	$(DEV)/bin/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip
 
 bench-install: $(DEV)/installed ## measure what each extra weighs and how long importing takes
 	$(DEV)/bin/python -m release.weight --fresh base --json docs/results/install.json

@@ -21,7 +21,8 @@ def site() -> Path:
     built = subprocess.run(
         [sys.executable, "-m", "documentation"], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    assert built.returncode == 0, built.stdout + built.stderr
+    said = re.sub(r"\x1b\[[0-9;]*m", "", built.stdout + built.stderr)
+    assert built.returncode == 0, said.partition("Traceback")[0]
     return ROOT / "out" / "site"
 
 
