@@ -133,6 +133,7 @@ def crop(
             writer.add(row)
         if writer.count == 0:
             raise DataError(f"no face was found in {tally.pictures:,} pictures of '{table.path}'")
+    shards.quarantine(out, tally.failures)
     shards.finish(parts)
     cropped = open_table(writer.path)
     _write_json(out / "crop.json", tally.statistics())

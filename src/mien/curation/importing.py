@@ -113,6 +113,7 @@ def import_dataset(
     made = shards.run(items, store, parts, {"reader": name, "link": link}, engine or Engine(), lost=_lost)
     with TableWriter(out / "table.parquet", Origin(info.title, info.licence, info.citation)) as writer:
         done = _collect(made, writer, progress, source)
+    shards.quarantine(out, done.failures)
     shards.finish(parts)
     return Imported(open_table(writer.path), done.count, done.failures)
 

@@ -24,6 +24,7 @@ from mien.parallel import batches, map_batches, salvage
 Row = dict[str, Any]
 Numbered = tuple[int, list[Row]]
 Lost = Callable[[Row, str], list[Row]]
+QUARANTINE = "quarantine.txt"
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,15 @@ def run(
     crashed = None if lost is None else partial(work.crashed, lost=lost, on=engine.on)
     for done in map_batches(work, numbered, on=engine.on, workers=engine.workers, crashed=crashed):
         yield from done
+
+
+def quarantine(folder: Path, failures: Sequence[str]) -> None:
+    """List what was left out, a line each, in ``quarantine.txt`` of a folder; without failures that file goes."""
+    path = folder / QUARANTINE
+    if failures:
+        storage.write(path, "".join(f"{line}\n" for line in failures).encode("utf-8", "surrogateescape"))
+    else:
+        path.unlink(missing_ok=True)
 
 
 def finish(folder: Path) -> None:
