@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -85,24 +86,35 @@ def test_grey_crops_have_one_channel_and_statistics_say_what_was_found(boxed: Ta
     assert labels == {"ekman7": ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]}
 
 
-@pytest.mark.parametrize("dies_at", [1, 2])
-def test_a_crop_killed_at_any_batch_goes_on_and_gives_the_same_table(
-    boxed: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies_at: int
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from mien.curation import measure, table
+from mien.curation.crop import Spec, crop
+from mien.curation.shards import Engine
+where, left = sys.argv[3], int(sys.argv[4])
+owner, name = {"face": (measure, "of_pixels"), "table": (table.TableWriter, "_flush")}[where]
+real = getattr(owner, name)
+def dies(*arguments):
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(*arguments)
+setattr(owner, name, dies)
+spec = Spec(faces="boxes", kind="box", size=24)
+crop(table.open_table(Path(sys.argv[1])), spec, Path(sys.argv[2]), engine=Engine(workers=1, batch=4))
+"""
+
+
+@pytest.mark.parametrize(("where", "number"), [("face", 1), ("face", 11), ("face", 20), ("table", 1)])
+def test_a_crop_killed_at_any_point_goes_on_and_gives_the_same_table(
+    boxed: Table, tmp_path: Path, where: str, number: int
 ) -> None:
     whole = crop(boxed, BOXES, tmp_path / "whole", engine=ENGINE).table
-    calls: list[int] = []
-    real = crop_module._Crop.__call__
-
-    def dies(self: Any, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        calls.append(len(items))
-        if len(calls) == dies_at + 1:
-            raise KeyboardInterrupt
-        return real(self, items)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(crop_module._Crop, "__call__", dies)
-        with pytest.raises(KeyboardInterrupt):
-            crop(boxed, BOXES, tmp_path / "killed", engine=ENGINE)
+    arguments = [str(boxed.path), str(tmp_path / "killed"), where, str(number)]
+    died = subprocess.run([sys.executable, "-c", KILLED, *arguments], capture_output=True, check=False)
+    assert died.returncode == -signal.SIGKILL, died.stderr.decode()
     assert not (tmp_path / "killed/table.parquet").exists()
     again = crop(boxed, BOXES, tmp_path / "killed", engine=ENGINE).table
     assert whole is not None

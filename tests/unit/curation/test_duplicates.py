@@ -5,9 +5,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import connected_components
 from tests.fixtures.layouts import LAYOUTS, picture
 
-from mien.curation import duplicates
+from mien.curation import duplicates, neighbours
 from mien.curation.duplicates import find, resolve
 from mien.curation.importing import import_dataset
 from mien.curation.split import assign
@@ -133,9 +135,29 @@ def test_what_makes_no_sense_is_refused(copies: Table, tmp_path: Path) -> None:
 
 
 def test_thumbnails_do_not_mind_light_and_an_even_picture_is_like_nothing(photo: Path) -> None:
-    from mien.curation.neighbours import thumbnail
-
+    thumbnail = neighbours.thumbnail
     pixels = imaging.read(photo)
     darker = np.asarray(cv2.convertScaleAbs(pixels, alpha=0.5, beta=20), np.uint8)
     assert float(thumbnail(pixels) @ thumbnail(darker)) > 0.99
     assert not thumbnail(np.full((20, 20, 3), 90, np.uint8)).any()
+
+
+def test_the_bound_loses_no_neighbour_against_comparing_every_pair(rng: np.random.Generator) -> None:
+    side, count = neighbours.SIDE, neighbours.CHUNK + 300  # two blocks
+    made = rng.normal(size=(count, side, side)).astype(np.float32)
+    made[100:200] = made[:100] + 0.15 * made[200:300]
+    made[600:700] = made[:100, :, ::-1] + 0.175 * made[300:400]
+    vectors = made.reshape(count, -1) - made.reshape(count, -1).mean(axis=1, keepdims=True)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    mirrored = vectors.reshape(count, side, side)[:, :, ::-1].reshape(count, -1)
+    near = np.maximum(vectors @ vectors.T, vectors @ mirrored.T) >= 0.985
+    graph = csr_matrix(near)
+    expected = connected_components(graph, directed=False)[1]
+    links = neighbours.links(vectors, 0.985)
+    got = np.arange(count)
+    for first, other in links:
+        assert first < other
+        got[other] = first
+    pairs = set(zip(expected.tolist(), got.tolist(), strict=True))
+    assert len(pairs) == len(set(expected)) == len(set(got)) == count - len(links)
+    assert 100 < len(links) < 200, "some of the pairs made lie below the limit"
