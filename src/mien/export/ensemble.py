@@ -200,7 +200,7 @@ def _common(members: Sequence[_Member]) -> list[Head]:
     for head in first.described.heads:
         found = [h for other in others for h in other.described.heads if h.name == head.name]
         if len(found) == len(others) and all((h.labels, h.kind) == (head.labels, head.kind) for h in found):
-            plain = {"temperature": 1.0, "conformal_90": None, "thresholds": {}}
+            plain: dict[str, Any] = {"temperature": 1.0, "conformal_90": None, "thresholds": {}}
             heads.append(head.model_copy(update=plain))
     if not heads:
         listed = "; ".join(f"{m.folder}: {', '.join(h.name for h in m.described.heads)}" for m in members)

@@ -36,10 +36,11 @@ class Blend:
     def __call__(self, answers: Array) -> Array:
         """Combine answers ``(k, n, classes)`` as the graph does; ``(n, classes)``."""
         if self.how == "weighted":
-            return np.einsum("k,knc->nc", self.weights, answers)
+            return np.asarray(np.einsum("k,knc->nc", self.weights, answers))
         if self.how == "vote":
             first = np.eye(answers.shape[2])[answers.argmax(axis=2)]
             return np.asarray((first.sum(axis=0) + answers.mean(axis=0)) / (len(answers) + 1))
+        assert self.bias is not None  # stacking has one
         logits = features(answers) @ self.weights + self.bias
         shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
         return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))

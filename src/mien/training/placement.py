@@ -5,6 +5,7 @@ The recipe stays the same: `run.batch_size` counts pictures over all processes, 
 
 from __future__ import annotations
 
+import importlib
 import os
 from typing import Any
 
@@ -25,12 +26,11 @@ def trainer_options(recipe: Recipe, *, ray: bool = False) -> dict[str, Any]:
     shared = recipe.run.accelerator != "cpu" and torch.cuda.is_available()
     own: dict[str, Any] = {"accelerator": recipe.run.accelerator, "sync_batchnorm": shared}
     if ray:
-        from ray.train.lightning import RayDDPStrategy, RayLightningEnvironment
-
+        there: Any = importlib.import_module("ray.train.lightning")
         return own | {
             "devices": "auto",
-            "strategy": RayDDPStrategy(find_unused_parameters=_still(recipe)),
-            "plugins": [RayLightningEnvironment()],
+            "strategy": there.RayDDPStrategy(find_unused_parameters=_still(recipe)),
+            "plugins": [there.RayLightningEnvironment()],
         }
     if "TORCHELASTIC_RUN_ID" in os.environ:
         devices, nodes = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["GROUP_WORLD_SIZE"])

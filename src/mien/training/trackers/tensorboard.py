@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 # Lightning's logger would take another writer in its place, which keeps no pictures.
-import tensorboard  # noqa: F401
+import tensorboard  # type: ignore[import-untyped]  # noqa: F401
 from lightning.pytorch.loggers import TensorBoardLogger
 from numpy.typing import NDArray
 
