@@ -3,6 +3,7 @@ import {
   BufferAttribute, BufferGeometry, Color, PerspectiveCamera, Points, PointsMaterial, Scene, WebGLRenderer,
 } from "three";
 import { OrbitControls } from "three/examples/jsm/controls/OrbitControls.js";
+import { MESH } from "./table";
 
 export class CloudView {
   private readonly renderer: WebGLRenderer;
@@ -66,7 +67,8 @@ export class CloudView {
     const geometry = new BufferGeometry();
     geometry.setAttribute("position", new BufferAttribute(points, 3));
     geometry.setAttribute("color", new BufferAttribute(colours, 3));
-    const material = new PointsMaterial({ size: 0.045, vertexColors: true, transparent: opacity < 1, opacity });
+    const size = points.length / 3 < MESH ? 0.12 : 0.045; // five points alone would be specks
+    const material = new PointsMaterial({ size, vertexColors: true, transparent: opacity < 1, opacity });
     const cloud = new Points(geometry, material);
     this.clouds.push(cloud);
     this.scene.add(cloud);
