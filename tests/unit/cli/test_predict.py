@@ -74,7 +74,7 @@ def test_nothing_readable_ends_with_2(model: Path, tmp_path: Path, capsys: pytes
         (["--bogus"], "No such option: --bogus"),
         (["--side", "7"], "'7' is neither 'auto' nor pixels from 32 to 8192"),
         (["--min-confidence", "1.5"], "'--min-confidence': Input should be less"),
-        (["--threads", "0"], "'--threads': Input should be greater"),
+        (["--threads", "0"], "'--threads' / '--workers': Input should be greater"),
         (["--model", "nobody"], "no model named 'nobody'"),
         (["--detector", "yunett"], "no detector named 'yunett'. Did you mean 'yunet'?"),
     ],
