@@ -80,7 +80,7 @@ def _evaluate(model: str, table: Path, rows: int) -> dict[str, Any]:
 def _explain(model: str, checkpoint: Path | None, answered: Answered) -> list[dict[str, Any]]:
     """Time maps of a few faces, one after the other, after a first one that loads what has to be loaded."""
     faces = answered.found.pixels[:FACES]
-    subjects = [(explain.load(model), BLACK_BOX)]
+    subjects: list[tuple[explain.Subject, tuple[str, ...]]] = [(explain.load(model), BLACK_BOX)]
     if checkpoint is not None:
         import torch
 
