@@ -118,10 +118,11 @@ package: $(DEV)/installed ## build wheel and sdist, check them, install the whee
 licences: $(DEV)/installed ## list the licences of all that is installed with mien; one that does not fit fails
 	@$(DEV)/bin/python -m release.licences
 
-sbom: $(DEV)/installed ## write a bill of materials (CycloneDX) and the list of licences into out/sbom
+sbom: $(DEMO)/installed $(DEV)/installed ## write bills of materials (base, everything) and the list of licences into out/sbom
 	mkdir -p out/sbom
 	$(DEV)/bin/python -m release.licences > out/sbom/licences.tsv
-	$(DEV)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON -o out/sbom/mien.cdx.json
+	$(DEV)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o out/sbom/base.cdx.json $(DEMO)/bin/python
+	$(DEV)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o out/sbom/everything.cdx.json
 
 audit: $(DEV)/installed ## look known security holes of the pinned versions up (needs the network)
 	$(DEV)/bin/ruff check --select S src
