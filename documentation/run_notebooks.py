@@ -25,7 +25,8 @@ def run(path: Path, folder: Path) -> nbformat.NotebookNode:
     (folder / "examples").mkdir(exist_ok=True)
     (folder / "examples" / "astronaut.jpg").write_bytes((ROOT / "examples" / "astronaut.jpg").read_bytes())
     programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = os.environ | {"PATH": programs, "OMP_NUM_THREADS": "1", "NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "100"}
+    plain = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "100"}
+    environment = os.environ | plain | {"PATH": programs, "OMP_NUM_THREADS": "1"}
     options = {"kernel_name": "python3", "resources": {"metadata": {"path": str(folder)}}}
     client = NotebookClient(notebook, timeout=600, extra_arguments=["--log-level=ERROR"], **options)
     done = client.execute(env=environment)
