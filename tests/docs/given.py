@@ -6,6 +6,7 @@ Adding a kind is adding a function here; its name is the kind. Paths are relativ
 
 from __future__ import annotations
 
+import json
 import lzma
 import os
 import shutil
@@ -108,6 +109,17 @@ def posts(folder: Path) -> None:
     (folder / "list.csv").write_text("\n".join(rows) + "\n")
 
 
+def boxed(folder: Path) -> None:
+    """Thirty photos with a face each, and `faces.jsonl` with a box about it."""
+    lines = []
+    for number in range(30):
+        write(folder / f"images/{number:02d}.jpg", face(number))
+        box = {"box": [90, 50, 140, 140], "ignore": False, "by": "teacher", "points": None}
+        line = {"image": f"images/{number:02d}.jpg", "width": 320, "height": 240, "source": "made", "faces": [box]}
+        lines.append(json.dumps(line) + "\n")
+    (folder / "faces.jsonl").write_text("".join(lines))
+
+
 def people(folder: Path) -> None:
     """A list of photos of eight people with seven expressions each."""
     rows = ["image,label,subject"]
@@ -202,7 +214,7 @@ def _copy(source: Path, path: Path) -> None:
 
 
 KINDS: dict[str, Callable[[Path], None]] = {
-    "checkpoint": checkpoint, "classes": classes, "clip": clip, "fer2013": fer2013, "frames": frames,
+    "boxed": boxed, "checkpoint": checkpoint, "classes": classes, "clip": clip, "fer2013": fer2013, "frames": frames,
     "mediapipe": mediapipe, "model": model, "people": people, "photo": photo, "photos": photos, "policy": policy,
     "posts": posts, "project": project, "rafce": rafce, "recipe": recipe, "table": table, "votes": votes,
 }  # fmt: skip
