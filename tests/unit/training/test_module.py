@@ -22,7 +22,7 @@ def stepped(
     module = job.module
     assert isinstance(module, HeadsModule)
     logged: dict[str, float] = {}
-    monkeypatch.setattr(module, "log", lambda name, value, **_: logged.update({name: float(value)}))
+    monkeypatch.setattr(module, "log", lambda name, value, **_: logged.update({name: float(value.detach())}))
     monkeypatch.setattr(module, "done", lambda: 0.0)
     for name in module.uncertainty:
         torch.nn.init.constant_(module.uncertainty[name], 0.7 if name == "expression" else -0.4)
@@ -44,7 +44,7 @@ def test_learned_weights_are_kendalls_formula(
     expected = 2 * (torch.exp(torch.tensor(-0.7)) * parts["expression"] + 0.35)
     expected = expected + torch.exp(torch.tensor(0.4)) * parts["expression7"] - 0.2
     torch.testing.assert_close(loss, expected, atol=1e-4, rtol=1e-4)
-    assert logged["train/loss"] == pytest.approx(float(loss))
+    assert logged["train/loss"] == pytest.approx(float(loss.detach()))
 
 
 def test_training_accuracy_is_measured_against_the_mixed_targets(
