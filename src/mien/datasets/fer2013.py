@@ -44,15 +44,15 @@ def _open(path: Path) -> IO[str]:
     except OSError as error:
         raise DataError(f"cannot read '{path}': {error.strerror}") from error
     if magic[:2] == b"\x1f\x8b":
-        return _unpacked(gzip.open(path))
+        return _unpacked(gzip.GzipFile(path))
     if magic == b"\xfd7zXZ\x00":
         return _unpacked(lzma.open(path))
     return path.open(newline="", encoding="utf-8-sig")
 
 
-def _unpacked(stream: IO[bytes]) -> IO[str]:
-    # Unpacking in pieces of 1 MB takes a third less time than in those of 8 KB that text streams ask for.
-    return io.TextIOWrapper(io.BufferedReader(stream, 1 << 20), encoding="utf-8-sig", newline="")  # type: ignore[type-var]
+def _unpacked(stream: io.BufferedIOBase) -> IO[str]:
+    # Unpacked in pieces of 1 MB: text streams ask for 8 KB at a time, a call each.
+    return io.TextIOWrapper(io.BufferedReader(stream, 1 << 20), encoding="utf-8-sig", newline="")
 
 
 def read(source: Path, *, votes: Path | None = None) -> Iterator[Sample]:
