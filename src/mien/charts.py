@@ -50,7 +50,7 @@ def lines(
     dots: bool = False,
     joined: bool = True,
 ) -> str:
-    """Draw lines ``(name, x, y)`` over two axes; with `dots` each point is marked, without `joined` there is no line."""
+    """Draw lines ``(name, x, y)`` over two axes; `dots` marks each point, without `joined` there is no line."""
     left, top, width, height = 56, 10, 330, 230
     (x0, x1), (y0, y1) = x_range, y_range
 

@@ -39,7 +39,9 @@ def test_the_wheel_says_version_licence_and_readme(wheel: Path) -> None:
     assert "License-Expression: Apache-2.0" in text
     assert "mien predict photo.jpg" in text
     assert re.search(r"^Version: \d+\.\d+", text, re.MULTILINE)
-    done = subprocess.run([sys.executable, "-m", "twine", "check", "--strict", str(wheel)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "twine", "check", "--strict", str(wheel)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout
 
 

@@ -115,9 +115,7 @@ def command(
         reading = Reading(found, model, parse_side(side), flip, limits, views)
     if many and shards:
         if json or csv or annotate or compound:
-            raise MienError(
-                "--shards writes all there is: give it without --json, --csv, --annotate, --compound"
-            )
+            raise MienError("--shards writes all there is: give it without --json, --csv, --annotate, --compound")
         read, failed = predict_many.shards(stills, reading, shards, shard, on, threads)
         raise typer.Exit(2 if read == 0 else 1 if failed else 0)
     pictures = list_pictures([storage.locate(path) for path in stills]) if not many and (stills or not videos) else []

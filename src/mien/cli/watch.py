@@ -45,9 +45,8 @@ def command(
     from mien.recognition.video import VideoRecognizer
 
     reader = VideoRecognizer(Recognizer(detector=detector, model=model), every=parse_every(detect_every), batch=1)
-    if source is not None and source.isdigit():
-        source, camera = None, int(source)
-    opened = video.open_camera(camera) if source is None else video.open_video(source)
+    number = camera if source is None else int(source) if source.isdigit() else None
+    opened = video.open_camera(number) if number is not None else video.open_video(str(source))
     log, pace = TrackLog(thumbnails=False), Pace(keep=not (fast or opened.live))
     drawn = float("-inf")
     with opened, Live(console=output.stdout, auto_refresh=False, screen=output.stdout.is_terminal) as live:

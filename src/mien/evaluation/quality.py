@@ -214,7 +214,8 @@ def _knots(values: Any) -> Array:
     known = np.asarray(values, np.float64)[~np.isnan(values)]
     if not len(known):
         return np.zeros(0)
-    return np.unique(np.round(np.linspace(*np.quantile(known, _SPAN), _KNOTS), 4))
+    first, last = (float(np.quantile(known, part)) for part in _SPAN)
+    return np.unique(np.round(np.linspace(first, last, _KNOTS), 4))
 
 
 def _hats(values: Any, knots: Array) -> Array:

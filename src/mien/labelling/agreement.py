@@ -1,7 +1,7 @@
 """How far raters agree, whom to trust, and what they come to together: from triples (item, rater, label).
 
-Krippendorff's alpha is here because the package of that name is under the GPL, Fleiss' kappa and Dawid and Skene's model
-because the libraries that have them bring a language toolkit along; a test compares with one of those.
+Krippendorff's alpha is here because the package of that name is under the GPL, Fleiss' kappa and Dawid and Skene's
+model because the libraries that have them bring a language toolkit along; a test compares with one of those.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ def votes(said: Iterable[tuple[str, str, str]], labels: Sequence[str]) -> Votes:
 def krippendorff_alpha(found: Votes) -> float | None:
     """Return Krippendorff's alpha for nominal labels; None where no item has two raters, or all said the same.
 
-    Krippendorff (2011), *Computing Krippendorff's Alpha-Reliability*, section C: observed against expected disagreement,
-    from the coincidences of labels within items that two or more raters judged.
+    Krippendorff (2011), *Computing Krippendorff's Alpha-Reliability*, section C: observed against expected
+    disagreement, from the coincidences of labels within items that two or more raters judged.
     """
     counts = found.counts().astype(np.float64)
     counts = counts[counts.sum(axis=1) >= 2]

@@ -66,9 +66,7 @@ def test_memory_that_runs_out_names_the_settings_that_help(
         run.train(parse(plain), Inputs(table.path), tmp_path, progress=False)
 
 
-@pytest.mark.parametrize(
-    "error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory")]
-)
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory")])
 def test_memory_of_the_machine_and_of_a_gpu_are_told_alike(error: Exception, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="memory ran out"), explained(tmp_path):
         raise error

@@ -68,7 +68,7 @@ def test_every_tracker_holds_figures_settings_and_pictures_and_a_resumed_run_sta
 
 
 def test_a_tracker_that_nobody_knows_is_named_with_its_neighbour(plain: dict[str, Any]) -> None:
-    with pytest.raises(RecipeError, match="no tracker named 'mlfow'. Did you mean 'mlflow'"):
+    with pytest.raises(RecipeError, match=r"no tracker named 'mlfow'\. Did you mean 'mlflow'"):
         parse(plain, ["run.trackers=['mlfow']"])
 
 

@@ -19,7 +19,8 @@ def command(
         list[str] | None, typer.Option(metavar="NAME", help="Only these: random_forest, svm, mlp.")
     ] = None,
     export: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Fit and export this one, whichever is best (a small graph: mlp).")
+        str | None,
+        typer.Option(metavar="NAME", help="Fit and export this one, whichever is best (a small graph: mlp)."),
     ] = None,
     sample: Annotated[int, typer.Option(min=100, help="Rows that the grid search looks at.")] = 6000,
     limit: Annotated[int | None, typer.Option(min=100, help="Training rows at most, drawn at random.")] = None,
