@@ -6,6 +6,7 @@ Everything is written as it comes, and finished also when the run is broken off 
 from __future__ import annotations
 
 import csv as csv_module
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mien.cli import output
+from mien.cli._signals import held_back
 from mien.errors import ImageError, MienError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -145,6 +147,11 @@ class _One:
         return compound.add(faces) if self.outputs.compound else faces
 
     def _write(self, frame: FrameFaces) -> None:
+        """Write a frame to all outputs; a Ctrl-C in the middle waits, so that they tell of the same frames."""
+        with held_back(signal.SIGINT):
+            self._write_all(frame)
+
+    def _write_all(self, frame: FrameFaces) -> None:
         self.log.add(frame)
         if self.outputs.json:
             self.outputs.json.write(frame.to_dict())

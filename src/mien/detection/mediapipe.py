@@ -8,6 +8,7 @@ finder inside looks for faces of a certain size.
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
@@ -217,6 +218,11 @@ def _release(graph: Any) -> None:
 
 
 def _library() -> Any:
+    # The C++ library carries a profiler whose late timer signal would end the process that has no handler for it.
+    profiling = getattr(signal, "SIGPROF", None)
+    main = threading.current_thread() is threading.main_thread()
+    if profiling and main and signal.getsignal(profiling) is signal.SIG_DFL:
+        signal.signal(profiling, signal.SIG_IGN)
     # The C++ log says nothing that a user could act on.
     os.environ.setdefault("GLOG_minloglevel", "2")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

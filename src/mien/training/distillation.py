@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -33,6 +33,10 @@ class Lesson:
     teacher: Teacher
     temperature: float
     share: float
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Lesson:
+        """Share the teacher with copies of the student: a moving average of its weights needs no second one."""
+        return self
 
     def losses(self, images: Tensor, logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the mean divergence a head that both have."""
