@@ -1,10 +1,19 @@
 """A signal that waits is neither lost nor early."""
 
 import signal
+from collections.abc import Iterator
 
 import pytest
 
 from mien.cli._signals import held_back
+
+
+@pytest.fixture(autouse=True)
+def _heeded() -> Iterator[None]:
+    """Heed Ctrl-C as in a terminal: a shell's background jobs ignore it and hand that on."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def test_a_signal_in_the_block_is_delivered_after_it() -> None:
