@@ -6,12 +6,11 @@ dense 3x3 convolutions by as much as its multiplications say (docs/decisions/bac
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
-from mien.models.backbones import Backbone
+from mien.models.backbones._staged import Staged
 
 
 def conv_norm(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> list[nn.Module]:
@@ -43,13 +42,10 @@ class InvertedResidual(nn.Module):
         return x + out if self.shortcut else out
 
 
-class MobileNet(Backbone):
+class MobileNet(Staged):
     """A stem, a stage of inverted residuals a width, a wide last layer; each stage but the first halves the side."""
 
     def __init__(self, channels: int, widths: Sequence[int], blocks: Sequence[int], expand: int, features: int) -> None:
-        super().__init__()
-        self.width = features
-        self.stem = nn.Sequential(*conv_norm(channels, widths[0], 3, 2), nn.ReLU6(inplace=True))
         parts: list[nn.Module] = []
         inputs = widths[0]
         for number, (width, count) in enumerate(zip(widths, blocks, strict=True)):
@@ -58,29 +54,8 @@ class MobileNet(Backbone):
             parts.append(nn.Sequential(*stage))
             inputs = width
         parts.append(nn.Sequential(*conv_norm(inputs, features, 1), nn.ReLU6(inplace=True)))
-        self.body = nn.Sequential(*parts)
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.recompute = False
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return features ``(n, width)``."""
-        x = self.stem(images)
-        for stage in self.body:
-            x = checkpoint(stage, x, use_reentrant=False) if self.recompute and self.training else stage(x)
-        out: Tensor = self.pool(x).flatten(1)
-        return out
-
-    def stages(self) -> Iterator[nn.Module]:
-        """Yield stem, stages and the last layer."""
-        yield self.stem
-        yield from self.body
-
-    def checkpointing(self, on: bool = True) -> None:
-        """Recompute each stage's activations in the backward pass, to save memory."""
-        self.recompute = on
+        stem = nn.Sequential(*conv_norm(channels, widths[0], 3, 2), nn.ReLU6(inplace=True))
+        super().__init__(features, stem, parts)
 
 
 def build(

@@ -6,14 +6,13 @@ norm. All three are linear, so `merge` folds them into one convolution with a bi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
-from mien.models.backbones import Backbone
+from mien.models.backbones._staged import Staged
 
 
 class Layer(nn.Module):
@@ -58,39 +57,16 @@ class Layer(nn.Module):
         return nn.Sequential(plain, nn.ReLU(inplace=True)).train(self.training)
 
 
-class RepVGG(Backbone):
+class RepVGG(Staged):
     """A stage of layers a width; each stage halves the side at its first layer."""
 
     def __init__(self, channels: int, widths: Sequence[int], blocks: Sequence[int]) -> None:
-        super().__init__()
-        self.width = widths[-1]
         parts: list[nn.Module] = []
         inputs = channels
         for width, count in zip(widths, blocks, strict=True):
             parts.append(nn.Sequential(Layer(inputs, width, 2), *(Layer(width, width, 1) for _ in range(count - 1))))
             inputs = width
-        self.body = nn.Sequential(*parts)
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.recompute = False
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return features ``(n, width)``."""
-        x = images
-        for stage in self.body:
-            x = checkpoint(stage, x, use_reentrant=False) if self.recompute and self.training else stage(x)
-        out: Tensor = self.pool(x).flatten(1)
-        return out
-
-    def stages(self) -> Iterator[nn.Module]:
-        """Yield the stages."""
-        yield from self.body
-
-    def checkpointing(self, on: bool = True) -> None:
-        """Recompute each stage's activations in the backward pass, to save memory."""
-        self.recompute = on
+        super().__init__(widths[-1], None, parts)
 
     def merge(self) -> None:
         """Put one plain convolution in the place of every layer."""

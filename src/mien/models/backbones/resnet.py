@@ -5,12 +5,11 @@ He et al. 2016, basic blocks; the stem halves the side once instead of four time
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
-from mien.models.backbones import Backbone
+from mien.models.backbones._staged import Staged
 
 
 def conv_norm(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Sequential:
@@ -36,13 +35,10 @@ class Block(nn.Module):
         return out
 
 
-class ResNet(Backbone):
+class ResNet(Staged):
     """A stem and a stage of blocks a width; each stage but the first halves the side."""
 
     def __init__(self, channels: int, widths: Sequence[int], blocks: Sequence[int]) -> None:
-        super().__init__()
-        self.width = widths[-1]
-        self.stem = nn.Sequential(conv_norm(channels, widths[0], 3, 2), nn.ReLU(inplace=True))
         parts: list[nn.Module] = []
         inputs = widths[0]
         for number, (width, count) in enumerate(zip(widths, blocks, strict=True)):
@@ -50,29 +46,8 @@ class ResNet(Backbone):
             stage += [Block(width, width, 1) for _ in range(count - 1)]
             parts.append(nn.Sequential(*stage))
             inputs = width
-        self.body = nn.Sequential(*parts)
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.recompute = False
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return features ``(n, width)``."""
-        x = self.stem(images)
-        for stage in self.body:
-            x = checkpoint(stage, x, use_reentrant=False) if self.recompute and self.training else stage(x)
-        out: Tensor = self.pool(x).flatten(1)
-        return out
-
-    def stages(self) -> Iterator[nn.Module]:
-        """Yield stem and stages."""
-        yield self.stem
-        yield from self.body
-
-    def checkpointing(self, on: bool = True) -> None:
-        """Recompute each stage's activations in the backward pass, to save memory."""
-        self.recompute = on
+        stem = nn.Sequential(conv_norm(channels, widths[0], 3, 2), nn.ReLU(inplace=True))
+        super().__init__(widths[-1], stem, parts)
 
 
 def build(channels: int, widths: Sequence[int] = (32, 64, 128, 256), blocks: Sequence[int] = (2, 2, 2, 2)) -> ResNet:
