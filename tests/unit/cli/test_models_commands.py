@@ -204,8 +204,8 @@ def test_explain_writes_an_overlay_and_a_map_a_face(
     assert code == 0
     record = json.loads(capsys.readouterr().out)
     assert sum(record["regions"].values()) == pytest.approx(1.0, abs=1e-3)
-    raw = np.load(out / "astronaut-1-occlusion.npz")
-    assert raw["map"].shape == (48, 48)
+    with np.load(out / "astronaut-1-occlusion.npz") as raw:
+        assert raw["map"].shape == (48, 48)
     assert (out / "astronaut-1-occlusion.png").is_file()
 
 
