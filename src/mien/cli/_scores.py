@@ -62,11 +62,12 @@ def detector(found: DetectionReport, threshold: float) -> None:
     """Show what a face detector finds by size of the face."""
     rows = [[f"{s.min_height:.0f} px", str(s.faces), *cells(s.ap), f"{s.recall:.3f}"] for s in found.sizes]
     output.stdout.print(output.table(None, ["faces from#", "n#", "AP@0.5#", "low#", "high#", "recall#"], rows))
-    _say(
-        f"{found.photos} photos at side {found.side}; mean point error {found.point_error:.3f} of the box side over "
-        f"{found.point_faces} faces; {found.clean:.1%} of {found.faceless} faceless photos clean at score "
-        f"{threshold:.2f}"
-    )
+    said = [f"{found.photos} photos at side {found.side}, score {threshold:.2f}"]
+    if found.point_faces:
+        said.append(f"mean point error {found.point_error:.3f} of the box side over {found.point_faces} faces")
+    if found.faceless:
+        said.append(f"{found.clean:.1%} of {found.faceless} faceless photos clean")
+    _say("; ".join(said))
 
 
 def unread(failed: dict[int, str]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.cli import _scores, output
-from mien.errors import DataError, MienError
+from mien.errors import DataError, MienError, UnknownNameError
 
 if TYPE_CHECKING:
     from mien.evaluation.compare import Comparison
@@ -70,7 +70,7 @@ def command(
     code 2 when the table does not fit, or when too many of its pictures were also trained on.
     """
     if table.suffix == ".jsonl":
-        _detector(model, table, side, precision, json)
+        _detector(model, table, split, side, precision, json)
         return
     from mien.evaluation import leakage, protocols, scoring
     from mien.recognition.expression import ExpressionModel
@@ -230,7 +230,6 @@ def _also(answered: Answered, other: ExpressionModel) -> Answered:
 def _rows(table: Path, split: str) -> tuple[Source, dict[str, list[Any]]]:
     """Read one split, and of all rows what the leakage check needs."""
     from mien.curation.table import SPLITS, open_table
-    from mien.errors import UnknownNameError
     from mien.evaluation.scoring import Source
 
     if split not in SPLITS:
@@ -283,16 +282,19 @@ def _change(model: str, **changes: object) -> None:
     card.write(changed, folder)
 
 
-def _detector(model: str, photos: Path, side: int, precision: str | None, json: str | None) -> None:
+def _detector(model: str, photos: Path, part: str, side: int, precision: str | None, json: str | None) -> None:
     from mien import hub, manifest
     from mien.datasets.faces import INFO, read_photos, split
     from mien.detection import DETECTORS, Detector, load
     from mien.detection.mien import FaceModel
     from mien.evaluation.detection import evaluate_detector
 
-    held = split(list(read_photos(photos)))[1]
-    if not held:
-        raise DataError(f"'{photos}' has no held-out photos")
+    parts = dict(zip(("train", "val"), split(list(read_photos(photos))), strict=True))
+    if part not in parts:
+        raise UnknownNameError("split of photos", part, parts)
+    chosen = parts[part]
+    if not chosen:
+        raise DataError(f"'{photos}' has no photos in split '{part}'")
     detector: Detector
     if model in DETECTORS and model != "mien":
         detector, threshold = load(model, score=0.02), 0.6
@@ -302,8 +304,9 @@ def _detector(model: str, photos: Path, side: int, precision: str | None, json: 
         if settings is None:
             raise MienError(f"{folder} is no face detector; give a table for it, not photos")
         detector, threshold = FaceModel(folder, score=0.02, precision=precision), settings.score
-    found = evaluate_detector(detector, held, side, threshold=threshold)
-    record = {"schema": 1, "model": model, "dataset": f"{INFO.title}, held-out tenth", "split": "val"} | found.to_dict()
+    found = evaluate_detector(detector, chosen, side, threshold=threshold)
+    title = f"{INFO.title}, {'held-out tenth' if part == 'val' else 'the other nine tenths'}"
+    record = {"schema": 1, "model": model, "dataset": title, "split": part} | found.to_dict()
     if json:
         _write_json(json, record)
     if json == "-":

@@ -10,8 +10,8 @@ threshold were chosen on: there is no second held-out set.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
 
@@ -86,6 +86,10 @@ class SizeReport:
     recall: float
     recall_one_alarm: float
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types; a figure that is not defined is null."""
+        return _defined(vars(self)) | {"ap": self.ap.to_dict()}
+
 
 @dataclass(frozen=True)
 class DetectionReport:
@@ -117,8 +121,8 @@ class DetectionReport:
     alarms: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types."""
-        return asdict(self)
+        """Return plain JSON types; a figure that is not defined is null."""
+        return _defined(vars(self)) | {"sizes": [size.to_dict() for size in self.sizes]}
 
     def metrics(self, precision: Literal["fp32", "int8"]) -> list[Metric]:
         """Return the main figures of a graph on the held-out photos as a manifest records them."""
@@ -193,6 +197,10 @@ def report(
         clean=float(np.mean(clean)) if clean else float("nan"),
         alarms=float(alarms.sum() / max(len(photos), 1)),
     )
+
+
+def _defined(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: None if isinstance(x, float) and np.isnan(x) else x for key, x in fields.items()}
 
 
 def _interval(line: Curve, draws: int) -> bootstrap.Figure:

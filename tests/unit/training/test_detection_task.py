@@ -11,6 +11,8 @@ from torch.utils.data import DataLoader
 
 from mien.datasets.faces import Photo, held_out, read_photos
 from mien.errors import DataError, RecipeError
+from mien.models.face import FaceNet
+from mien.training import checkpoint
 from mien.training import recipe as recipes
 from mien.training.detect_data import BatchNumbers, BatchPolicy, FaceCrops, PhotoCache
 from mien.training.job import Inputs
@@ -144,7 +146,25 @@ def test_an_unknown_key_of_a_crop_policy_names_the_near_one() -> None:
         recipes.parse({**TINY, "batches": {"crops": {"mosaik": 0.2}}})
 
 
-def test_the_shipped_recipe_is_valid() -> None:
-    recipe = recipes.load(Path(__file__).resolve().parents[3] / "recipes/face.toml")
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")  # Lightning's own
+def test_a_larger_network_starts_where_a_smaller_one_ended(annotations: Path, tmp_path: Path) -> None:
+    inputs = Inputs(table=annotations, cache=tmp_path)
+    short = TINY | {"run": {**TINY["run"], "epochs": 1}}  # type: ignore[dict-item]
+    small = train(recipes.parse(short), inputs, tmp_path / "small", progress=False).best
+    grown = TINY | {"model": {**TINY["model"], "widths": [8, 8, 16, 8, 8], "start": str(small)}}  # type: ignore[dict-item]
+    net = detection.build(recipes.parse(grown), inputs).module.network  # type: ignore[arg-type]
+    assert isinstance(net, FaceNet)
+    x = torch.rand(1, 3, 64, 64)
+    with torch.inference_mode():
+        for ours, theirs in zip(net.eval()(x), checkpoint.load(small).network(x), strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+    less = grown | {"model": {**grown["model"], "widths": [8, 8, 4, 8, 8]}}  # type: ignore[dict-item]
+    with pytest.raises(RecipeError, match=r"model\.start: .* does not fit into the network of this recipe"):
+        detection.build(recipes.parse(less), inputs)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["face", "face-small"])
+def test_the_shipped_recipes_are_valid(name: str) -> None:
+    recipe = recipes.load(Path(__file__).resolve().parents[3] / f"recipes/{name}.toml")
     assert isinstance(recipe, detection.DetectionRecipe)
     assert sum(p.numel() for p in detection.network(recipe).parameters()) <= 500_000
