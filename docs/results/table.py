@@ -49,7 +49,8 @@ def _expression(records: list[dict[str, Any]]) -> str:
     for r in records:
         m = r["metrics"]
         coverage = f"{100 * m['coverage']['value']:.1f} %, {m['set_size']['value']:.2f}" if "coverage" in m else ""
-        graph = r["precision"] + (", flip" if r["flip"] else "")
+        views = {"one": "", "ten": ", ten crops", "five": ", five crops"}.get(r["views"], f", {r['views']}")
+        graph = r["precision"] + views
         rows.append(
             [
                 f"{r['model']} ({graph})", f"{r['dataset']} {r['split']}", f"`{r['protocol']}`", f"{r['n']:,}",
