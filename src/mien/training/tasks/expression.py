@@ -25,6 +25,7 @@ from mien.training.job import Inputs, Job
 from mien.training.judges import judge
 from mien.training.module import Combination, Frozen, HeadsModule, Objective
 from mien.training.recipe import Recipe, Section
+from mien.training.start import fine_tune
 from mien.training.targets import ACTIVATION, Kind, Target
 
 
@@ -55,6 +56,7 @@ class Model(Section):
         freeze: stages of the backbone, from the picture on, that stand still.
         unfreeze: epoch from which they move; 0 is never.
         checkpointing: recompute activations in the backward pass, for memory.
+        start: checkpoint to fine-tune: all of its backbone, and the heads of the same name and labels.
     """
 
     backbone: str = "resnet"
@@ -64,6 +66,7 @@ class Model(Section):
     freeze: int = Field(0, ge=0)
     unfreeze: int = Field(0, ge=0)
     checkpointing: bool = False
+    start: Path | None = None
 
 
 class HeadRecipe(Section):
@@ -206,10 +209,15 @@ def assemble(recipe: ExpressionRecipe, train: Split, val: Split, data_digest: st
     Raises:
         DataError: a label of a head has no training row.
     """
-    model = network(recipe).to(memory_format=torch.channels_last)
+    model = network(recipe)
+    labels = {name: label_sets.get(head.labels).labels for name, head in recipe.heads.items()}
+    origin = {}
+    if recipe.model.start:
+        kept = fine_tune(model, recipe.model.start, labels)
+        origin = {"fine-tunes": f"{recipe.model.start} (heads: {', '.join(kept) or 'none'})"}
+    model = model.to(memory_format=torch.channels_last)
     objectives = {name: _objective(name, head, train) for name, head in recipe.heads.items()}
     balance = recipe.sampling.balance
-    labels = {name: label_sets.get(head.labels).labels for name, head in recipe.heads.items()}
     teaching = recipe.teaching
     lesson = None
     if teaching.teachers:
@@ -233,7 +241,8 @@ def assemble(recipe: ExpressionRecipe, train: Split, val: Split, data_digest: st
         ),
         labels=labels,
         data_digest=data_digest,
-        summary={"parameters": f"{parameters:,}", "train rows": f"{len(train):,}", "val rows": f"{len(val):,}"},
+        summary={"parameters": f"{parameters:,}", "train rows": f"{len(train):,}", "val rows": f"{len(val):,}"}
+        | origin,
     )
 
 
