@@ -41,7 +41,7 @@ system: ## as root on Debian: install the browser and the database that tests us
 
 check: lint types layers ## style, types and import layers
 
-lint: $(DEV)/installed
+lint: $(DEV)/installed ## style, and bandit's security rules (ruff's S)
 	$(DEV)/bin/ruff check .
 	$(DEV)/bin/ruff format --check .
 
@@ -124,9 +124,8 @@ sbom: $(DEMO)/installed $(DEV)/installed ## write bills of materials (base, ever
 	$(DEV)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o out/sbom/base.cdx.json $(DEMO)/bin/python
 	$(DEV)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o out/sbom/everything.cdx.json
 
-audit: $(DEV)/installed ## look known security holes of the pinned versions up (needs the network)
-	$(DEV)/bin/ruff check --select S src
-	$(DEV)/bin/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip
+audit: $(DEV)/installed ## look known security holes of the pinned versions up (needs the network; 2: not looked up)
+	@$(DEV)/bin/python -m release.audit
 
 bench-install: $(DEV)/installed ## measure what each extra weighs and how long importing takes
 	$(DEV)/bin/python -m release.weight --fresh base --json docs/results/install.json
