@@ -8,14 +8,14 @@ image name, so that it never changes when photos are added or reordered.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, Field, ValidationError
 
 from mien.datasets import Info, Sample, Split
 from mien.errors import DataError
@@ -29,6 +29,27 @@ INFO = Info(
     home="http://shuoyang1213.me/WIDERFACE/",
 )
 Float = NDArray[np.float32]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Side = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class _Face(BaseModel):
+    """One face as a line of the file writes it."""
+
+    box: tuple[Number, Number, Side, Side]
+    ignore: bool
+    by: str
+    points: Annotated[list[tuple[Number, Number]], Field(min_length=5, max_length=5)] | None
+
+
+class _Line(BaseModel):
+    """One photo as the file writes it; further fields are left alone."""
+
+    image: str
+    width: int
+    height: int
+    source: str
+    faces: list[_Face]
 
 
 @dataclass(frozen=True)
@@ -73,7 +94,7 @@ def read_photos(source: Path) -> Iterator[Photo]:
     """Read an annotation file, or the file ``faces.jsonl`` of a folder; picture paths are relative to the file.
 
     Raises:
-        DataError: no such file, or a line that does not fit the format (its number is named).
+        DataError: no such file, or a line that does not fit the format (its number and the field are named).
     """
     path = source / "faces.jsonl" if source.is_dir() else source
     if not path.is_file():
@@ -83,9 +104,13 @@ def read_photos(source: Path) -> Iterator[Photo]:
             if not line.strip():
                 continue
             try:
-                yield _photo(json.loads(line), path.parent)
-            except (ValueError, KeyError, TypeError, IndexError) as error:
-                raise DataError(f"{path.name}, line {number} is not a photo with faces: {error!r}") from error
+                row = _Line.model_validate_json(line)
+            except ValidationError as error:
+                first = error.errors()[0]
+                place = ".".join(str(part) for part in first["loc"])
+                what = f"'{place}': {first['msg'].lower()}" if place else first["msg"].lower()
+                raise DataError(f"{path.name}, line {number} is not a photo with faces: {what}") from error
+            yield _photo(row, path.parent)
 
 
 def read(source: Path) -> Iterator[Sample]:
@@ -109,23 +134,18 @@ def split(photos: Sequence[Photo]) -> tuple[list[Photo], list[Photo]]:
     return train, [photo for photo in photos if held_out(photo.name)]
 
 
-def _photo(row: dict[str, Any], root: Path) -> Photo:
-    faces = row["faces"]
-    xywh = np.array([face["box"] for face in faces], np.float32).reshape(len(faces), 4)
-    if (xywh[:, 2:] < 0).any() or not np.isfinite(xywh).all():
-        raise ValueError("a box has a negative or missing side")
-    points = np.full((len(faces), 5, 2), np.nan, np.float32)
-    for at, face in enumerate(faces):
-        if face["points"] is not None:
-            points[at] = np.array(face["points"], np.float32).reshape(5, 2)
+def _photo(row: _Line, root: Path) -> Photo:
+    count = len(row.faces)
+    xywh = np.array([face.box for face in row.faces], np.float32).reshape(count, 4)
+    unknown = ((np.nan, np.nan),) * 5
     return Photo(
-        name=row["image"],
-        path=root / row["image"],
-        width=int(row["width"]),
-        height=int(row["height"]),
-        source=row["source"],
+        name=row.image,
+        path=root / row.image,
+        width=row.width,
+        height=row.height,
+        source=row.source,
         xyxy=np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1),
-        points=points,
-        ignore=np.array([bool(face["ignore"]) for face in faces], bool),
-        human=np.array([face["by"] == "dataset" for face in faces], bool),
+        points=np.array([face.points or unknown for face in row.faces], np.float32).reshape(count, 5, 2),
+        ignore=np.array([face.ignore for face in row.faces], bool),
+        human=np.array([face.by == "dataset" for face in row.faces], bool),
     )

@@ -106,11 +106,18 @@ class Head(BaseModel):
     label: str = Field(description="the most probable label")
     scores: dict[str, Probability] = Field(description="calibrated probability of every label, in the model's order")
     ranking: list[Ranked] = Field(description="the same, most probable first")
-    entropy: float = Field(description="of the scores, in nats")
+    entropy: float = Field(description="of the scores, in nats; of independent labels, the mean of theirs")
     labels_90: list[str] | None = Field(
         description="labels that hold the right one in 90 % of cases; null without calibration"
     )
     derived: str | None = Field(None, description="how the scores were computed from another head; null when learned")
+    holds: list[str] | None = Field(
+        None,
+        description="labels above their thresholds, of a head whose labels are independent; there `label` is the best",
+    )
+    spread: float | None = Field(
+        None, ge=0, description="standard deviation of the label's probability over several looks at the face"
+    )
 
 
 class Face(Head):
@@ -123,7 +130,10 @@ class Face(Head):
     points: list[tuple[Pixel, Pixel]] | None = Field(
         description="left eye, right eye, nose, left and right mouth corner as seen in the picture"
     )
-    quality: Probability = Field(description="how fit the face is for reading an expression")
+    quality: Probability = Field(
+        description="chance that the label is right, as fitted on validation data (the models of the package); "
+        "of a model without a fit, how large, sharp and frontal the face is"
+    )
     abstained: str | None = Field(description="why no answer should be taken from this face; null when it may be")
     heads: dict[str, Head] = Field(description="the model's other heads")
     tracker_id: int | None = Field(None, description="the same person keeps the same number within a stream")

@@ -52,21 +52,31 @@ def test_a_folder_and_its_file_read_the_same(tmp_path: Path) -> None:
     assert by_file[1].points.shape == (0, 5, 2)
 
 
+FACE = {"box": [1, 2, 3, 4], "ignore": False, "by": "dataset", "points": None}
+
+
 @pytest.mark.parametrize(
-    "bad",
+    ("bad", "said"),
     [
-        "not json",
-        {"image": "a.jpg"},
-        {**LINE, "faces": [{"box": [1, 2, 3], "ignore": False, "by": "dataset", "points": None}]},
-        {**LINE, "faces": [{"box": [1, 2, -3, 4], "ignore": False, "by": "dataset", "points": None}]},
-        {**LINE, "faces": [{"box": [1, 2, 3, 4], "ignore": False, "by": "dataset", "points": [[1, 2]]}]},
-        {**LINE, "faces": None},
-        [1, 2],
+        ("not json", "invalid json"),
+        ({"image": "a.jpg"}, "'width': field required"),
+        ({**LINE, "faces": [{**FACE, "box": [1, 2, 3]}]}, r"'faces\.0\.box\.3': field required"),
+        (
+            {**LINE, "faces": [FACE, {**FACE, "box": [1, 2, -3, 4]}]},
+            r"'faces\.1\.box\.2': .* greater than or equal to 0",
+        ),
+        ({**LINE, "faces": [{**FACE, "points": [[1, 2]]}]}, r"'faces\.0\.points': .* at least 5 items"),
+        (
+            {**LINE, "faces": [{key: FACE[key] for key in ("box", "by", "points")}]},
+            r"'faces\.0\.ignore': field required",
+        ),
+        ({**LINE, "faces": None}, "'faces': .* valid array"),
+        ([1, 2], "should be an object"),
     ],
 )
-def test_a_bad_line_is_named_by_its_number(tmp_path: Path, bad: object) -> None:
+def test_a_bad_line_is_named_by_its_number_and_field(tmp_path: Path, bad: object, said: str) -> None:
     path = write(tmp_path, LINE, bad)
-    with pytest.raises(DataError, match="line 2"):
+    with pytest.raises(DataError, match=f"faces.jsonl, line 2 is not a photo with faces: .*{said}"):
         list(faces.read_photos(path))
 
 

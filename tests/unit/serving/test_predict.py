@@ -10,8 +10,10 @@ from starlette.testclient import TestClient
 from tests.unit.serving.conftest import Make
 
 from mien.imaging import image
+from mien.labels import LabelSet
 from mien.recognition.pipeline import Recognizer
-from mien.serving.schemas import Batch, Prediction
+from mien.results import Detections, Faces, Scores
+from mien.serving.schemas import Batch, Face, Head, Prediction, with_ranking
 
 JPEG = {"content-type": "image/jpeg"}
 
@@ -37,6 +39,21 @@ def test_json_form_and_bare_bytes_give_what_the_library_gives(
                 assert [row["score"] for row in ranking] == sorted(head["scores"].values(), reverse=True)
         assert found["faces"] == faces
         assert "latency" not in found
+
+
+def test_every_field_of_a_result_is_in_the_schema() -> None:
+    one, several = np.array([[0.7, 0.3]], np.float32), np.array([[0.9, 0.8, 0.1]], np.float32)
+    learned = Scores(LabelSet("pair", ("calm", "tense")), one, members=one > 0.5, spread=np.array([0.02], np.float32))
+    free = LabelSet("marks", ("a", "b", "c"), multi=True)
+    heads = {"pair": learned, "marks": Scores(free, several, held=several > 0.5, derived="by rule")}
+    found = Detections(np.array([[0, 0, 9, 9]], np.float32), np.ones(1, np.float32), np.zeros((1, 5, 2), np.float32))
+    faces = Faces(found, heads, "pair", np.ones(1, np.float32), (None,), tracker_id=np.array([3]))
+    [face] = with_ranking(faces.to_dict())["faces"]
+    assert set(face) <= set(Face.model_fields)
+    for head in face["heads"].values():
+        assert set(head) <= set(Head.model_fields)
+    read = Face.model_validate(face)
+    assert (read.spread, read.heads["marks"].holds, read.heads["marks"].derived) == (0.02, ["a", "b"], "by rule")
 
 
 def test_equal_pictures_give_equal_bytes(client: TestClient, jpeg: bytes) -> None:
