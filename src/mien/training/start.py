@@ -38,8 +38,8 @@ def fine_tune(network: Network, path: Path, labels: Mapping[str, Sequence[str]])
     wrong += [key for key in sorted(wanted & trunk.keys()) if own[key].shape != trunk[key].shape]
     if wrong:
         raise RecipeError(
-            f"model.start: the backbone of '{path}' is not that of this recipe; they differ first in '{wrong[0]}'. Take "
-            "model.backbone and model.options from the checkpoint's recipe.json"
+            f"model.start: the backbone of '{path}' is not that of this recipe; they differ first in '{wrong[0]}'. "
+            "Take model.backbone and model.options from the checkpoint's recipe.json"
         )
     taken = dict(trunk)
     kept = []

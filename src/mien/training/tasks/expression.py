@@ -211,10 +211,10 @@ def assemble(recipe: ExpressionRecipe, train: Split, val: Split, data_digest: st
     """
     model = network(recipe)
     labels = {name: label_sets.get(head.labels).labels for name, head in recipe.heads.items()}
-    origin = {}
+    summary = {"train rows": f"{len(train):,}", "val rows": f"{len(val):,}"}
     if recipe.model.start:
         kept = fine_tune(model, recipe.model.start, labels)
-        origin = {"fine-tunes": f"{recipe.model.start} (heads: {', '.join(kept) or 'none'})"}
+        summary["fine-tunes"] = f"{recipe.model.start} (heads: {', '.join(kept) or 'none'})"
     model = model.to(memory_format=torch.channels_last)
     objectives = {name: _objective(name, head, train) for name, head in recipe.heads.items()}
     balance = recipe.sampling.balance
