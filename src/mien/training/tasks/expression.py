@@ -241,8 +241,7 @@ def assemble(recipe: ExpressionRecipe, train: Split, val: Split, data_digest: st
         ),
         labels=labels,
         data_digest=data_digest,
-        summary={"parameters": f"{parameters:,}", "train rows": f"{len(train):,}", "val rows": f"{len(val):,}"}
-        | origin,
+        summary={"parameters": f"{parameters:,}"} | summary,
     )
 
 
