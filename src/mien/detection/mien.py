@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,7 +45,11 @@ class FaceModel:
         return Letterbox(side or self.settings.side, self.settings.multiple).detect(images, self._run)
 
     def _run(self, batch: NDArray[np.uint8]) -> list[Found]:
-        out = self.session.run(batch)
+        # One picture's maps stay in a processor's cache, eight pictures' do not, which costs a tenth of the time.
+        parts = np.split(batch, len(batch)) if self.session.on_cpu and len(batch) else [batch]
+        return [found for part in parts for found in self._found(self.session.run(part))]
+
+    def _found(self, out: Mapping[str, NDArray[np.float32]]) -> list[Found]:
         keep = out["scores"] >= self.score
         return [
             (boxes[rows], scores[rows], points[rows])

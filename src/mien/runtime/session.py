@@ -58,23 +58,31 @@ class Session:
                 given = f"{len(head.labels)} labels but the graph gives {width} values"
                 raise ModelError(f"{self.folder}: head '{head.name}' has {given}")
 
+    @property
+    def on_cpu(self) -> bool:
+        """Whether the whole graph runs on the processor."""
+        return bool(self._session.get_providers() == ["CPUExecutionProvider"])
+
     def run(self, batch: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         """Run a batch ``uint8 (n, H, W, 3)`` and return every output by name."""
         values: list[Any] = self._session.run(None, {self.input: batch})
         return dict(zip(self.outputs, values, strict=True))
 
 
-def open_graph(path: Path, *, threads: int = 1, provider: str | None = None) -> Any:
-    """Open an ONNX file that has no manifest (a foreign model).
+def open_graph(source: Path | bytes, *, threads: int = 1, provider: str | None = None) -> Any:
+    """Open an ONNX graph that has no manifest: a foreign model's file, or one that was changed in memory.
 
     Raises:
-        ModelError: onnxruntime cannot load the file.
+        ModelError: onnxruntime cannot load it.
     """
     import onnxruntime
 
     try:
         return onnxruntime.InferenceSession(
-            str(path), sess_options=providers.options(threads), providers=providers.choose(provider)
+            source if isinstance(source, bytes) else str(source),
+            sess_options=providers.options(threads),
+            providers=providers.choose(provider),
         )
     except Exception as error:  # onnxruntime has one exception class a failure kind, without a common base
-        raise ModelError(f"onnxruntime cannot load {path}: {str(error).splitlines()[0]}") from error
+        name = "a graph in memory" if isinstance(source, bytes) else source
+        raise ModelError(f"onnxruntime cannot load {name}: {str(error).splitlines()[0]}") from error
