@@ -11,7 +11,6 @@ throughput says nothing about what a second machine would add.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import socket
 import sys
@@ -24,7 +23,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from serving import photo
+from serving import finish, photo
 
 from mien.serving import load
 
@@ -161,13 +160,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=16)
     given = parser.parse_args()
     figures = measure(given.clients)
-    lines = verdict(figures)
-    for what, figure, holds in lines:
-        print(f"{'holds' if holds else 'FAILS'}  {what:32} {figure}")
-    if given.json:
-        given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    raise SystemExit(0 if all(holds for _, _, holds in lines) else 1)
+    finish(figures, verdict(figures), given.json)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ import time
 import urllib.request
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import cv2
 import psutil
@@ -176,6 +176,16 @@ def bars(figures: dict[str, Any]) -> list[tuple[str, str, bool]]:
     ]
 
 
+def finish(figures: dict[str, Any], lines: list[tuple[str, str, bool]], target: Path | None) -> NoReturn:
+    """Print what holds, write the figures, and end with exit code 1 when something does not hold."""
+    for what, figure, holds in lines:
+        print(f"{'holds' if holds else 'FAILS'}  {what:42} {figure}")
+    if target:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    raise SystemExit(0 if all(holds for _, _, holds in lines) else 1)
+
+
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -190,13 +200,7 @@ def main() -> None:
         "load_average_before": os.getloadavg()[0],
         "quick": given.quick,
     }
-    lines = bars(figures)
-    for what, figure, holds in lines:
-        print(f"{'holds' if holds else 'FAILS'}  {what:42} {figure}")
-    if given.json:
-        given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    raise SystemExit(0 if all(holds for _, _, holds in lines) else 1)
+    finish(figures, bars(figures), given.json)
 
 
 if __name__ == "__main__":
