@@ -91,7 +91,7 @@ results: $(DEV)/installed ## measure the models in the package and write the REA
 	$(DEV)/bin/mien evaluate expression $(TABLE) --protocol hard --flip --json docs/results/expression-hard-flip.json
 	$(DEV)/bin/mien evaluate expression $(TABLE) --protocol hard --json docs/results/expression-hard.json
 	for side in 320 640; do for detector in mien yunet; do MIEN_MODELS=$(MIEN_SHARED)/models $(DEV)/bin/mien evaluate \
-	  $$detector $(FACES)/faces.jsonl --side $$side --json docs/results/face-$$detector-$$side.json; done; done
+	  $$detector $(FACES)/faces.jsonl --side $$side --slices --robustness --json docs/results/face-$$detector-$$side.json; done; done
 	$(DEV)/bin/python benchmarks/judging.py $(TABLE) --checkpoint $(EXPRESSION) --photos $(FACES)/faces.jsonl
 	$(DEV)/bin/python docs/results/table.py
 	$(DEV)/bin/python docs/results/judging.py

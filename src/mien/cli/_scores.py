@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mien.cli import output
@@ -9,6 +10,7 @@ from mien.cli import output
 if TYPE_CHECKING:
     from mien.evaluation.bootstrap import Figure
     from mien.evaluation.detection import DetectionReport
+    from mien.evaluation.detection_conditions import Row
     from mien.evaluation.outputs import OutputEvaluation
     from mien.evaluation.scoring import Evaluation
 
@@ -68,6 +70,16 @@ def detector(found: DetectionReport, threshold: float) -> None:
     if found.faceless:
         said.append(f"{found.clean:.1%} of {found.faceless} faceless photos clean")
     _say("; ".join(said))
+
+
+def conditions(rows: Sequence[Row]) -> None:
+    """Show what a face detector finds by source, by size and on worse photos."""
+    blank = ["", "", ""]
+    body = [
+        [row.kind, row.name, str(row.faces), *(cells(row.ap) if row.kind != "height" else blank), f"{row.recall:.3f}"]
+        for row in rows
+    ]
+    output.stdout.print(output.table(None, ["by", "", "n#", "AP@0.5#", "low#", "high#", "recall#"], body))
 
 
 def unread(failed: dict[int, str]) -> None:

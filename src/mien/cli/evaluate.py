@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json as json_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mien.cli import _detector as detector
 from mien.cli import _scores, output
-from mien.errors import DataError, MienError, UnknownNameError
+from mien.errors import DataError, UnknownNameError
 
 if TYPE_CHECKING:
     from mien.evaluation.compare import Comparison
@@ -42,8 +42,13 @@ def command(
     flip: Annotated[bool, typer.Option("--flip", help="Average with the mirror image.")] = False,
     views: Annotated[str, typer.Option(help="Looks that are averaged: one, flip, five or ten.")] = "one",
     precision: Annotated[str | None, typer.Option(metavar="P", help="fp32 or int8; default the model's.")] = None,
-    robustness: Annotated[bool, typer.Option("--robustness", help="Also score corrupted pictures (slow).")] = False,
-    slices: Annotated[bool, typer.Option("--slices", help="Also score by brightness, blur, turn, size.")] = False,
+    robustness: Annotated[
+        bool, typer.Option("--robustness", help="Also score worse versions of the pictures (slow).")
+    ] = False,
+    slices: Annotated[
+        bool,
+        typer.Option("--slices", help="Also score by brightness, blur, turn, size; a detector by source and size."),
+    ] = False,
     max_leak: Annotated[
         float, typer.Option(metavar="SHARE", min=0, max=1, help="Refuse when more pictures were trained on.")
     ] = 0.12,
@@ -70,7 +75,12 @@ def command(
     code 2 when the table does not fit, or when too many of its pictures were also trained on.
     """
     if table.suffix == ".jsonl":
-        _detector(model, table, split, side, precision, json)
+        given = {
+            "--protocol": protocol, "--head": head, "--report": report, "--compare": compare, "--flip": flip,
+            "--views": views != "one", "--card": card, "--fit": fit, "--photos": photos,
+        }  # fmt: skip
+        detector.refuse([option for option, value in given.items() if value])
+        detector.evaluate(model, table, split, side, precision, json, groups=slices, conditions=robustness, draws=draws)
         return
     from mien.evaluation import leakage, protocols, scoring
     from mien.recognition.expression import ExpressionModel
@@ -96,7 +106,7 @@ def command(
     if robustness:
         judged.robustness()
     if json:
-        _write_json(json, judged.record)
+        output.write_json(json, judged.record)
     if report:
         output.write_text(report, judged.page(pictures))
     if card:
@@ -253,14 +263,6 @@ def _without(found: Evaluation, leaking: Any) -> dict[str, float | None]:
     return accuracy
 
 
-def _write_json(target: str, record: dict[str, Any]) -> None:
-    text = json_module.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    if target == "-":
-        typer.echo(text, nl=False)
-    else:
-        output.write_text(Path(target), text)
-
-
 def _card(model: str, new: list[Metric]) -> None:
     """Write figures into the model folder, in the place of older ones of the same kind."""
     from mien import hub, manifest
@@ -280,35 +282,3 @@ def _change(model: str, **changes: object) -> None:
     changed = manifest.read(folder).model_copy(update=changes)
     manifest.write(changed, folder)
     card.write(changed, folder)
-
-
-def _detector(model: str, photos: Path, part: str, side: int, precision: str | None, json: str | None) -> None:
-    from mien import hub, manifest
-    from mien.datasets.faces import INFO, read_photos, split
-    from mien.detection import DETECTORS, Detector, load
-    from mien.detection.mien import FaceModel
-    from mien.evaluation.detection import evaluate_detector
-
-    parts = dict(zip(("train", "val"), split(list(read_photos(photos))), strict=True))
-    if part not in parts:
-        raise UnknownNameError("split of photos", part, parts)
-    chosen = parts[part]
-    if not chosen:
-        raise DataError(f"'{photos}' has no photos in split '{part}'")
-    detector: Detector
-    if model in DETECTORS and model != "mien":
-        detector, threshold = load(model, score=0.02), 0.6
-    else:
-        folder = hub.find("face" if model == "mien" else model)
-        settings = manifest.read(folder).detector
-        if settings is None:
-            raise MienError(f"{folder} is no face detector; give a table for it, not photos")
-        detector, threshold = FaceModel(folder, score=0.02, precision=precision), settings.score
-    found = evaluate_detector(detector, chosen, side, threshold=threshold)
-    title = f"{INFO.title}, {'held-out tenth' if part == 'val' else 'the other nine tenths'}"
-    record = {"schema": 1, "model": model, "dataset": title, "split": part} | found.to_dict()
-    if json:
-        _write_json(json, record)
-    if json == "-":
-        return
-    _scores.detector(found, threshold)

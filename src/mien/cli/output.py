@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+import typer
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -58,6 +59,15 @@ def write_text(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise MienError(f"cannot write {path}: {error.strerror}") from error
+
+
+def write_json(target: str, record: dict[str, Any]) -> None:
+    """Write a record to a file, or to standard output where the target is '-'."""
+    text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    if target == "-":
+        typer.echo(text, nl=False)
+    else:
+        write_text(Path(target), text)
 
 
 @contextmanager

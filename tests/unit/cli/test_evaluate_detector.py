@@ -50,3 +50,25 @@ def test_each_part_of_the_photos_is_scored(
 def test_a_part_that_photos_do_not_have_is_named(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("evaluate", "mien", photos, "--split", "test") == 2
     assert "no split of photos named 'test'" in capsys.readouterr().err
+
+
+def test_groups_and_worse_photos_are_scored(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--split", "train", "--side", "320", "--slices", "--robustness", "--json", "-"]
+    assert run("evaluate", "mien", photos, *options) == 0
+    rows = {(row["kind"], row["name"]): row for row in json.loads(capsys.readouterr().out)["rows"]}
+    assert rows["source", "made"]["faces"] == 3
+    assert {name: row["faces"] for (kind, name), row in rows.items() if kind == "height"} == {
+        "16 to 24 px": 0, "24 to 32 px": 0, "32 to 64 px": 0, "64 to 128 px": 3, "from 128 px": 0,
+    }  # fmt: skip
+    assert rows["height", "64 to 128 px"]["recall"] == 1.0
+    assert rows["height", "16 to 24 px"]["recall"] is None
+    easy = ("dark", "bright", "side light", "noise", "jpeg", "grey", "turned by 25°")
+    assert {name: rows["condition", name]["ap"]["value"] for name in easy} == dict.fromkeys(easy, 1.0)
+
+
+@pytest.mark.parametrize("option", [["--flip"], ["--views", "ten"], ["--card"], ["--head", "x"]])
+def test_options_that_say_nothing_about_a_detector_are_refused(
+    option: list[str], photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("evaluate", "mien", photos, *option) == 2
+    assert f"{option[0]} would do nothing there" in " ".join(capsys.readouterr().err.split())
