@@ -38,27 +38,25 @@ def main() -> int:
 def copies(found: dict[str, Any]) -> str:
     """Return what an audit of FER-2013 found, as Markdown."""
     audit = found["audit"]
-    exact, near = audit["duplicates"]["exact"], audit["duplicates"]["perceptual"]
-    head = ["", "byte for byte", "to the eye (hashes within 4 of 64 bits)"]
+    exact, near, learned = (*(audit["duplicates"][by] for by in ("exact", "perceptual")), found["embedding"]["copies"])
+    ways = (exact, near, learned)
+    head = ["", "byte for byte", "to the eye (hashes within 4 of 64 bits)", "also to the model (cosine from 0.8)"]
     rows = [
-        ["groups of copies", *(f"{d['groups']:,}" for d in (exact, near))],
-        ["rows in them", *(f"{d['rows']:,}" for d in (exact, near))],
-        ["surplus rows", *(f"{d['surplus_rows']:,}" for d in (exact, near))],
+        ["groups of copies", *(f"{d['groups']:,}" for d in ways)],
+        ["rows in them", *(f"{d['rows']:,}" for d in ways)],
+        ["surplus rows", *(f"{d['surplus_rows']:,}" for d in ways)],
         *(
-            [f"groups with two or more rows in `{split}`", *(f"{d['groups_within'][split]:,}" for d in (exact, near))]
+            [f"groups with two or more rows in `{split}`", *(f"{d['groups_within'][split]:,}" for d in ways)]
             for split in ("train", "val")
         ),
-        ["groups across `train` and `val`", *(f"{d['groups_across']['train + val']:,}" for d in (exact, near))],
+        ["groups across `train` and `val`", *(f"{d['groups_across']['train + val']:,}" for d in ways)],
         [
             "groups with conflicting labels",
-            *(
-                f"{d['groups_with_conflicting_labels']:,} ({d['rows_with_conflicting_labels']:,} rows)"
-                for d in (exact, near)
-            ),
+            *(f"{d['groups_with_conflicting_labels']:,} ({d['rows_with_conflicting_labels']:,} rows)" for d in ways),
         ],
         [
             "of these, across `train` and `val`",
-            *(f"{d['groups_across_with_conflicting_labels']:,}" for d in (exact, near)),
+            *(f"{d['groups_across_with_conflicting_labels']:,}" for d in ways),
         ],
     ]
     pictures = ", ".join(f"{count} {kind}" for kind, count in audit["pictures"].items())
@@ -84,10 +82,16 @@ def costs(found: dict[str, Any]) -> str:
         ],
         ["`audit`, FER-2013, with label errors", f"{found['audit']['rows']:,} rows", _seconds(found["audit"]), "300 s"],
         ["comparing thumbnails (`dedupe --method neighbours`)", f"{near['pictures']:,}", _seconds(near), ""],
+        [
+            "`dedupe --method embedding`, FER-2013",
+            f"{found['import']['rows']:,} pictures",
+            _seconds(found["embedding"]),
+            "60 s",
+        ],
     ]
     memory = [
         [
-            f"`{name}`",
+            f"`{name.replace('_labels', '` with labels`')}`".removesuffix("``"),
             f"{one['few']['peak_mb']:.0f} MB",
             f"{one['many']['peak_mb']:.0f} MB",
             f"{one['grown_mb']:.0f} MB",

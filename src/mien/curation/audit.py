@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from mien.curation import descriptor, duplicates, label_errors
@@ -136,7 +137,10 @@ def audit(
     columns = table.read(["image", "label", "split", "sha256", "subject", "group", "source", "licence"])
     images, labels, splits = (columns[name].to_pylist() for name in ("image", "label", "split"))
     chosen = _judged(labels, limits.label_rows, seed) if label_errors_too else np.zeros(0, np.int64)
-    trouble, descriptions = _look(table, images, columns["sha256"].to_pylist(), chosen, engine or Engine(), progress)
+    trouble, described = _look(table, images, columns["sha256"], chosen, engine or Engine(), progress)
+    # Before the copies are looked for: what either needs most memory for is then not there at the same time.
+    suspects = _suspects(described, labels, columns["sha256"], seed) if len(chosen) else None
+    del described
     for kind, found in _measured(table, limits).items():
         trouble[kind] = found
     return Audit(
@@ -147,7 +151,7 @@ def audit(
         pictures={kind: found for kind, found in trouble.items() if found},
         labels=dict(Counter((s or "no split", n or "no label") for s, n in zip(splits, labels, strict=True))),
         licences=dict(Counter((s, t or "not stated") for s, t in _pairs(columns, "source", "licence"))),
-        suspects=_suspects(descriptions, labels, columns["sha256"].to_pylist(), seed),
+        suspects=suspects,
         limits=limits,
     )
 
@@ -164,22 +168,36 @@ def _judged(labels: Sequence[str | None], most: int, seed: int) -> NDArray[np.in
     return known
 
 
+@dataclass(frozen=True)
+class _Described:
+    """The rows whose labels are judged, and the descriptions of their pictures.
+
+    Attributes:
+        rows: numbers in the table ``(n,)``.
+        values: descriptions ``(n, 288)``.
+        found: which of them could be described ``(n,)``.
+    """
+
+    rows: NDArray[np.int64]
+    values: NDArray[np.float16]
+    found: NDArray[np.bool_]
+
+
 def _look(
     table: Table,
     images: Sequence[str],
-    digests: Sequence[str | None],
+    digests: pa.ChunkedArray,
     chosen: NDArray[np.int64],
     engine: Engine,
     progress: Callable[[int], None],
-) -> tuple[dict[str, list[str]], dict[int, NDArray[np.float16]]]:
+) -> tuple[dict[str, list[str]], _Described]:
     """Read every picture once: what is wrong with it, and the description of the chosen rows."""
-    wanted = {images[i]: int(i) for i in chosen}
-    first: dict[str, int] = {}
-    for row, image in enumerate(images):
-        first.setdefault(image, row)
-    items = [(image, digests[row], image in wanted) for image, row in first.items()]
+    wanted = {images[row]: place for place, row in enumerate(chosen.tolist())}
+    described = _Described(
+        chosen, np.empty((len(chosen), descriptor.LENGTH), np.float16), np.zeros(len(chosen), np.bool_)
+    )
+    items = ((image, digest, image in wanted) for image, digest in _distinct(images, digests))
     trouble: dict[str, list[str]] = defaultdict(list)
-    descriptions: dict[int, NDArray[np.float16]] = {}
     work = _Look(table.root)
     done = 0
     for batch in map_batches(work, items, size=engine.batch, on=engine.on, workers=engine.workers):
@@ -187,10 +205,21 @@ def _look(
             if kind:
                 trouble[kind].append(image)
             if description is not None:
-                descriptions[wanted[image]] = description
+                place = wanted[image]
+                described.values[place], described.found[place] = description, True
         done += len(batch)
         progress(done)
-    return trouble, descriptions
+    return trouble, described
+
+
+def _distinct(images: Sequence[str], digests: pa.ChunkedArray) -> Iterator[tuple[str, str | None]]:
+    """Yield each picture once, with its digest; few digests are in memory as Python's at a time."""
+    seen: set[str] = set()
+    for at in range(0, len(images), 4096):
+        for image, digest in zip(images[at : at + 4096], digests.slice(at, 4096).to_pylist(), strict=True):
+            if image not in seen:
+                seen.add(image)
+                yield image, digest
 
 
 @dataclass(frozen=True)
@@ -247,20 +276,13 @@ def _torn(values: Sequence[str | None], splits: Sequence[str | None]) -> list[st
 
 
 def _suspects(
-    descriptions: dict[int, NDArray[np.float16]],
-    labels: Sequence[str | None],
-    digests: Sequence[str | None],
-    seed: int,
+    described: _Described, labels: Sequence[str | None], digests: pa.ChunkedArray, seed: int
 ) -> Suspects | None:
-    if not descriptions:
-        return None
-    rows = sorted(descriptions)
-    stacked = np.stack([descriptions[row] for row in rows])
-    descriptions.clear()
+    rows = described.rows[described.found]
+    values = described.values if described.found.all() else described.values[described.found]
+    copies = digests.take(pa.array(rows)).to_pylist()
     try:
-        return label_errors.find(
-            stacked, [labels[row] or "" for row in rows], rows, copies=[digests[row] for row in rows], seed=seed
-        )
+        return label_errors.find(values, [labels[row] or "" for row in rows], rows.tolist(), copies=copies, seed=seed)
     except DataError:
         # Too few rows to judge: the audit goes on without this part and says so by leaving it out.
         return None

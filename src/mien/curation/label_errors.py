@@ -14,14 +14,20 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import DataError, MissingExtraError
 
+if TYPE_CHECKING:
+    from sklearn.kernel_approximation import Nystroem
+
 FOLDS = 5
 AXES, LANDMARKS = 128, 512
+#: Rows that are worked on at a time.
+CHUNK = 4096
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,8 @@ def find(
         raise DataError(f"label errors need two labels with at least {2 * FOLDS} rows each; there are too few rows")
     kept = np.flatnonzero(usable)
     names, given = np.unique(names[numbers[kept]], return_inverse=True)
-    probabilities = _out_of_fold(descriptions[kept], given, [copies[i] or str(i) for i in kept.tolist()], seed)
+    reduced = _reduced(descriptions, kept, seed)
+    probabilities = _out_of_fold(reduced, given, [copies[i] or str(i) for i in kept.tolist()], seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         order = find_label_issues(given, probabilities, return_indices_ranked_by="normalized_margin", n_jobs=1)
@@ -101,51 +108,53 @@ def find(
     return Suspects(found, len(kept), float((said == given).mean()))
 
 
+def _reduced(descriptions: NDArray[np.float16], kept: NDArray[np.int64], seed: int) -> NDArray[np.float32]:
+    """Return the coordinates of the kept rows on the axes of largest variance ``(n, at most 128)``."""
+    from sklearn.decomposition import PCA
+
+    some = kept[np.random.default_rng(seed).permutation(len(kept))[:8192]]
+    axes = PCA(min(AXES, len(some), descriptions.shape[1]), random_state=seed)
+    axes.fit(descriptions[some].astype(np.float32))
+    out = np.empty((len(kept), axes.n_components_), np.float32)
+    for at in range(0, len(kept), CHUNK):
+        out[at : at + CHUNK] = axes.transform(descriptions[kept[at : at + CHUNK]].astype(np.float32))
+    return out
+
+
 def _out_of_fold(
-    descriptions: NDArray[np.float16], given: NDArray[np.int64], copies: Sequence[str], seed: int
+    reduced: NDArray[np.float32], given: NDArray[np.int64], copies: Sequence[str], seed: int
 ) -> NDArray[np.float64]:
     """Return each row's probabilities from a classifier that has not seen it ``(n, labels)``."""
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
     from sklearn.model_selection import StratifiedGroupKFold
 
-    features = _mapped(descriptions, seed)
+    kernel = _kernel(reduced, seed)
     out = np.zeros((len(given), int(given.max()) + 1))
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
     for seen, unseen in folds.split(np.zeros(len(given)), given, np.asarray(copies, object).astype(str)):
+        # Mapped anew in each fold and filled in place: the map of all rows beside that of the seen ones would be the
+        # largest thing in the memory of an audit.
+        mapped = np.empty((len(seen), kernel.n_components), np.float32)
+        for at in range(0, len(seen), CHUNK):
+            mapped[at : at + CHUNK] = kernel.transform(reduced[seen[at : at + CHUNK]])
         model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.05)
-        model.fit(features[seen], given[seen])
-        known = model.classes_
-        for start in range(0, len(unseen), 4096):
-            part = unseen[start : start + 4096]
-            out[np.ix_(part, known)] = model.predict_proba(features[part])
+        model.fit(mapped, given[seen])
+        for at in range(0, len(unseen), CHUNK):
+            part = unseen[at : at + CHUNK]
+            out[np.ix_(part, model.classes_)] = model.predict_proba(kernel.transform(reduced[part]))
     return out
 
 
-def _mapped(descriptions: NDArray[np.float16], seed: int) -> NDArray[np.float32]:
-    """Return the kernel's approximate coordinates of each row ``(n, at most 512)``; labels play no part in it.
+def _kernel(reduced: NDArray[np.float32], seed: int) -> Nystroem:
+    """Fit the map to the kernel's approximate coordinates, at most 512; labels play no part in it.
 
     The kernel's width is the median distance of a few hundred rows (Gretton et al. 2012, section 8).
     """
-    from sklearn.decomposition import PCA
     from sklearn.kernel_approximation import Nystroem
     from sklearn.metrics import pairwise_distances
 
-    random = np.random.default_rng(seed)
-    some = random.permutation(len(descriptions))[:8192]
-    axes = PCA(min(AXES, len(some), descriptions.shape[1]), random_state=seed)
-    axes.fit(descriptions[some].astype(np.float32))
-    reduced = np.concatenate(
-        [
-            axes.transform(descriptions[at : at + 4096].astype(np.float32)).astype(np.float32)
-            for at in range(0, len(descriptions), 4096)
-        ]
-    )
+    some = np.random.default_rng(seed).permutation(len(reduced))[:8192]
     distances = pairwise_distances(reduced[some[:400]])
     width = float(np.median(distances[distances > 0])) if (distances > 0).any() else 1.0
     kernel = Nystroem(gamma=0.5 / width**2, n_components=min(LANDMARKS, len(some)), random_state=seed)
-    kernel.fit(reduced[some])
-    # Filled in place: the parts and their sum would not both fit into the memory that an audit may take.
-    mapped = np.empty((len(reduced), kernel.n_components), np.float32)
-    for at in range(0, len(reduced), 4096):
-        mapped[at : at + 4096] = kernel.transform(reduced[at : at + 4096])
-    return mapped
+    return kernel.fit(reduced[some])
