@@ -23,8 +23,8 @@ from mien.explain import Subject, explain
 from mien.explain.regions import regions, sentence, shares
 from mien.imaging import letterbox
 from mien.imaging.image import RGB
-from mien.manifest import Manifest
-from mien.recognition import quality
+from mien.manifest import Head, Manifest
+from mien.recognition import circumplex, quality, scene
 from mien.recognition.expression import ExpressionModel
 from mien.recognition.pipeline import Recognizer
 from mien.recognition.smoothing import Smoother
@@ -35,7 +35,7 @@ from tests.fixtures import models
 from tests.golden import pictures
 from tests.golden.chances import chances
 
-# Every graph gives the same scores in the 32-bit precision; browsers run the default one, whatever its precision.
+# What browsers run: 8-bit graphs of different processors differ, see docs/decisions/device-precision.md.
 PRECISION: Literal["fp32"] = "fp32"
 LETTERBOXES = (("made", 160), ("made", 96), ("made", 64), ("photo", 200), ("noise", 128), ("photo", 96))
 
@@ -69,13 +69,11 @@ def main(folder: Path = pictures.FOLDER) -> None:
 def shipped(sources: dict[str, RGB]) -> dict[str, Any]:
     """Return what the models inside the package say of the golden pictures, and the digests of their graphs."""
     model = ExpressionModel(hub.assets() / "expression", precision=PRECISION)
-    default = ExpressionModel(hub.assets() / "expression")
     face = FaceModel(hub.assets() / "face", precision=PRECISION)
     found = face.detect([sources["photo"]], side=320)[0]
     recognizer = Recognizer(detector=face, model=hub.assets() / "expression", side=320, precision=PRECISION)
     return {
         "expression": {"sha256": _digest(model.manifest), "scores": _scores(model, sources)},
-        "default": {"precision": default.manifest.default, "scores": _scores(default, sources)},
         "face": {
             "sha256": _digest(face.session.manifest),
             "side": 320,
@@ -84,8 +82,16 @@ def shipped(sources: dict[str, RGB]) -> dict[str, Any]:
             "points": found.points.tolist(),
         },
         "occlusion": occlusion(model, sources),
+        "scene": conveyed(sources),
         "read": recognizer.read([sources["photo"]], ["photo"])[0].to_dict(),
     }
+
+
+def conveyed(sources: dict[str, RGB]) -> dict[str, Any]:
+    """Return what the whole-picture model inside the package says of the golden pictures."""
+    model = scene.SceneModel(hub.assets() / "scene", precision=PRECISION)
+    values = {name: model.read(picture)[model.network.primary].values[0].tolist() for name, picture in sources.items()}
+    return {"sha256": _digest(model.manifest), "values": values}
 
 
 def _digest(described: Manifest) -> str:
@@ -192,25 +198,42 @@ def occlusion(model: ExpressionModel, sources: dict[str, RGB]) -> dict[str, Any]
     }
 
 
-def reacted() -> dict[str, Any]:
-    """The policy inside the package, and what it decides for faces that show much, little, or nothing that counts."""
-    labels = label_sets.get("ferplus8")
-    policy, rng = reactions.load_policy(), np.random.default_rng(11)
-    cases = []
-    for k in range(12):
-        rows = rng.dirichlet([0.25 if k % 3 else 3.0] * len(labels), k % 4).astype(np.float32)
-        abstained = [None if rng.random() < 0.7 else "too blurred" for _ in rows]
-        decided = reactions.react(_faces(Scores(labels, rows), abstained), None, policy)
-        cases.append(
-            {
-                "faces": [
-                    {"scores": dict(zip(labels, row.tolist(), strict=True)), "abstained": reason}
-                    for row, reason in zip(rows, abstained, strict=True)
-                ],
-                "expected": decided.to_dict(),
-            }
-        )
-    return {"policy": describe(policy, labels).model_dump(mode="json"), "cases": cases}
+def reacted() -> list[dict[str, Any]]:
+    """The policy inside the package, and what it decides for faces that show much, little, or nothing that counts.
+
+    Once without a whole-picture model, once with one that gives valence and arousal, once with one of emotions.
+    """
+    labels, policy = label_sets.get("ferplus8"), reactions.load_policy()
+    affect, moods = label_sets.get("affect2"), label_sets.get("mikels8")
+    heads = (None, _head(affect.name, "value"), _head(moods.name, "single"))
+    out = []
+    for number, head in enumerate(heads):
+        rng, cases = np.random.default_rng(11 + number), []
+        for k in range(6 if number else 12):
+            rows = rng.dirichlet([0.25 if k % 3 else 3.0] * len(labels), k % 4).astype(np.float32)
+            abstained = [None if rng.random() < 0.7 else "too blurred" for _ in rows]
+            seen = None
+            if head is not None:
+                values = rng.uniform(-1, 1, 2) if head.kind == "value" else rng.dirichlet([0.3] * len(moods))
+                seen = Scores(affect if head.kind == "value" else moods, values[None].astype(np.float32))
+            emotions = circumplex.derive(seen) if seen is not None and seen.labels == affect else seen
+            decided = reactions.react(_faces(Scores(labels, rows), abstained), emotions, policy)
+            cases.append(
+                {
+                    "faces": [
+                        {"scores": dict(zip(labels, row.tolist(), strict=True)), "abstained": reason}
+                        for row, reason in zip(rows, abstained, strict=True)
+                    ],
+                    "scene": None if seen is None else dict(zip(seen.labels, seen.values[0].tolist(), strict=True)),
+                    "expected": decided.to_dict(),
+                }
+            )
+        out.append({"policy": describe(policy, labels, head).model_dump(mode="json"), "cases": cases})
+    return out
+
+
+def _head(label_set: str, kind: Literal["single", "value"]) -> Head:
+    return Head(name="scene", label_set=label_set, labels=tuple(label_sets.get(label_set)), kind=kind)
 
 
 def _faces(scores: Scores, abstained: list[str | None]) -> Faces:

@@ -22,8 +22,12 @@ export interface Golden {
   tiny: GoldenScores[];
   reactions: {
     policy: ReactionPolicy;
-    cases: { faces: { scores: Record<string, number>; abstained: string | null }[]; expected: Reactions }[];
-  };
+    cases: {
+      faces: { scores: Record<string, number>; abstained: string | null }[];
+      scene: Record<string, number> | null;
+      expected: Reactions;
+    }[];
+  }[];
   track: {
     frames: { time: number; boxes: [number, number, number, number][]; tracker_id: number[] }[];
     smoothing: { time: number; scores: number[]; smoothed: number[]; shown: number }[];

@@ -225,6 +225,17 @@ class ReactionRule(BaseModel):
     blocks: list[str]
 
 
+class SceneEmotions(BaseModel):
+    """How a client makes emotions out of what the whole-picture model in use says."""
+
+    mapping: dict[str, str] = Field(description="its emotions to the policy's labels")
+    places: dict[str, tuple[float, float] | None] | None = Field(
+        description="where the model gives valence and arousal: the place of each emotion, of which they are derived; "
+        "null for one that may be anywhere"
+    )
+    spread: float | None = Field(description="standard deviation of a place")
+
+
 class ReactionPolicy(BaseModel):
     """The policy in use, for clients that decide on reactions themselves."""
 
@@ -234,6 +245,8 @@ class ReactionPolicy(BaseModel):
     mapping: dict[str, str] = Field(
         description="the model's labels to the policy's; scores are added up and made to sum to one again"
     )
+    fusion: dict[str, float] = Field(description="how much each source counts where both speak: 'faces', 'scene'")
+    scene: SceneEmotions | None = Field(description="null where no whole-picture model is in use")
 
 
 class Method(BaseModel):

@@ -6,8 +6,10 @@ from starlette.testclient import TestClient
 from tests.fixtures import models
 from tests.unit.serving.conftest import Make
 
-from mien import reactions
+from mien import labels, reactions
+from mien.manifest import Head
 from mien.recognition.pipeline import Recognizer
+from mien.serving.routes.reactions import describe
 from mien.serving.schemas import ReactionPolicy, Reactions
 
 JPEG = {"content-type": "image/jpeg"}
@@ -68,3 +70,20 @@ def test_the_policy_in_use_is_handed_out_with_the_way_from_the_models_labels_to_
     assert found.rules["sad"].blocks == ["🎉"]
     assert found.mapping["sadness"] == "sad"
     assert set(found.mapping.values()) <= set(found.labels)
+    assert found.fusion == {"faces": 0.7, "scene": 0.3}
+    assert found.scene is not None
+    assert found.scene.places is not None
+    assert found.scene.places["happy"] == (0.81, 0.51)
+    assert set(found.scene.places) == set(found.scene.mapping)
+
+
+def test_the_policy_of_a_server_whose_whole_picture_model_scores_emotions_has_no_places() -> None:
+    policy = reactions.load_policy()
+    moods = labels.get("mikels8")
+    head = Head(name="mood", label_set=moods.name, labels=tuple(moods))
+    found = describe(policy, labels.get("ferplus8"), head).scene
+    assert found is not None
+    assert found.places is None
+    assert found.spread is None
+    assert set(found.mapping.values()) <= set(labels.get(policy.label_set))
+    assert describe(policy, labels.get("ferplus8")).scene is None

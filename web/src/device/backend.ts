@@ -4,8 +4,12 @@
  */
 import type { RGB } from "../core/image";
 import type { Engine } from "./engine";
+import type { Opened } from "./session";
 
 export type Provider = "wasm" | "webgpu";
+
+/** What the person wants: `auto` takes WebGPU where it is faster, `webgpu` wherever it gives the right answers. */
+export type Wish = "auto" | Provider;
 
 /** The part of `navigator.gpu` that is asked. */
 export interface Adapters {
@@ -13,7 +17,7 @@ export interface Adapters {
 }
 
 /** What is tried of an engine. */
-export type Tried = Pick<Engine, "detect" | "classify" | "expression" | "close">;
+export type Tried = Pick<Engine, "detect" | "classify" | "close"> & { readonly expression: Pick<Opened, "manifest"> };
 
 export interface Backend<E extends Tried> {
   readonly provider: Provider;
@@ -28,26 +32,27 @@ interface Trial {
 }
 
 const RUNS = 5;
-/** How far scores may lie apart: the 8-bit graph differs from the 32-bit one by up to 0.15, a broken driver by more. */
-const APART = 0.25;
+/** How far scores may lie apart: both run the same 32-bit graph, and a broken driver differs by far more. */
+export const APART = 1e-3;
 
 /** Open the models where they run best. Without an adapter the WebGPU runtime is never fetched. */
 export async function choose<E extends Tried>(
-  gpu: Adapters | undefined, wasm: () => Promise<E>, webgpu: () => Promise<E>,
+  gpu: Adapters | undefined, wasm: () => Promise<E>, webgpu: () => Promise<E>, wish: Wish = "auto",
 ): Promise<Backend<E>> {
   const sure = await wasm();
   const stay = (note: string | null): Backend<E> => ({ provider: "wasm", engine: sure, note });
-  if (!gpu) return stay(null);
+  if (wish === "wasm") return stay(null);
+  if (!gpu) return stay(wish === "auto" ? null : "this browser has no WebGPU");
   const adapter = await gpu.requestAdapter().catch(() => null);
   if (!adapter) return stay("WebGPU has no graphics processor here");
-  if (adapter.info?.isFallbackAdapter) return stay("WebGPU is only imitated here");
+  if (adapter.info?.isFallbackAdapter && wish === "auto") return stay("WebGPU is only imitated here");
   let candidate: E | null = null;
   try {
     candidate = await webgpu();
     const [slow, fast] = [await trial(sure), await trial(candidate)];
     const compared = `WebGPU ${fast.milliseconds.toFixed(1)} ms, WebAssembly ${slow.milliseconds.toFixed(1)} ms`;
     const wrong = slow.scores.some((score, at) => !(Math.abs(score - (fast.scores[at] ?? NaN)) <= APART));
-    if (!wrong && fast.milliseconds < slow.milliseconds) {
+    if (!wrong && (wish === "webgpu" || fast.milliseconds < slow.milliseconds)) {
       await sure.close();
       return { provider: "webgpu", engine: candidate, note: compared };
     }

@@ -1,8 +1,9 @@
 /** The page's side of the worker: opens it once for all screens and hands it pictures. */
 import { apiKey } from "../api/client";
+import type { Wish } from "./backend";
 import type { DeviceReading, ReadOptions } from "./engine";
 import type { DeviceExplanation, ExplainOptions } from "./explain";
-import type { DeviceInfo, FromWorker, ToWorker } from "./protocol";
+import type { Conveyed, DeviceInfo, FromWorker, ToWorker } from "./protocol";
 
 export interface Timed extends DeviceReading {
   /** Milliseconds to get at the frame's pixels. */
@@ -16,6 +17,20 @@ interface Waiting {
   reject(error: Error): void;
 }
 
+const WISH = "mien.provider";
+
+/** What the person wants the models to run on. */
+export function wish(): Wish {
+  const kept = localStorage.getItem(WISH);
+  return kept === "wasm" || kept === "webgpu" ? kept : "auto";
+}
+
+/** Let the models run on something else from the next picture on. */
+export function setWish(wanted: Wish): void {
+  localStorage.setItem(WISH, wanted);
+  end("The models are opened anew. Try again.");
+}
+
 let worker: Worker | null = null;
 let opening: Promise<DeviceInfo> | null = null;
 const waiting = new Map<number, Waiting>();
@@ -23,12 +38,7 @@ let next = 0;
 
 /** Load the models onto this device; later calls return the first one's promise. */
 export function open(progress: (part: number) => void = () => {}): Promise<DeviceInfo> {
-  opening ??= start(progress).catch((error: unknown) => {
-    opening = null;
-    worker?.terminate();
-    worker = null;
-    throw error;
-  });
+  opening ??= start(progress);
   return opening;
 }
 
@@ -37,6 +47,13 @@ export async function read(frame: ImageBitmap, options: ReadOptions = {}): Promi
   const answer = await ask((id) => ({ type: "read", id, frame, options }));
   if (answer.type !== "result") throw new Error("the worker gave another kind of answer");
   return { ...answer.reading, pixels: answer.pixels };
+}
+
+/** Say what a whole picture conveys; null where the server has no model for it. The frame is handed over and closed. */
+export async function convey(frame: ImageBitmap): Promise<Conveyed | null> {
+  const answer = await ask((id) => ({ type: "convey", id, frame }));
+  if (answer.type !== "conveyed") throw new Error("the worker gave another kind of answer");
+  return answer.whole;
 }
 
 /** Explain what the model says of a face; the frame is handed over and closed. */
@@ -55,6 +72,15 @@ async function ask(message: (id: number) => ToWorker & { readonly frame: ImageBi
   });
 }
 
+/** Let go of the worker; those who wait are told why. */
+function end(message: string): void {
+  opening = null;
+  worker?.terminate();
+  worker = null;
+  for (const one of waiting.values()) one.reject(new Error(message));
+  waiting.clear();
+}
+
 function send(message: ToWorker, transfer: Transferable[] = []): void {
   worker!.postMessage(message, transfer);
 }
@@ -65,8 +91,7 @@ function start(progress: (part: number) => void): Promise<DeviceInfo> {
   return new Promise((resolve, reject) => {
     const fail = (message: string): void => {
       reject(new Error(message));
-      for (const one of waiting.values()) one.reject(new Error(message));
-      waiting.clear();
+      end(message);
     };
     worker!.onerror = (event) => fail(`The models cannot run in this browser (${event.message || "the worker failed"}). Use “Server”.`);
     worker!.onmessage = ({ data }: MessageEvent<FromWorker>) => {
@@ -78,7 +103,7 @@ function start(progress: (part: number) => void): Promise<DeviceInfo> {
       else if (data.type === "failed") fail(data.message);
       else settle(data);
     };
-    send({ type: "open", key: apiKey() });
+    send({ type: "open", key: apiKey(), wish: wish() });
   });
 }
 

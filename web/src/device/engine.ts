@@ -1,20 +1,14 @@
 /** Reads pictures with the models on this device: detect, crop, classify, judge, as `Recognizer.read` does on the server. */
-import type { InferenceSession, Tensor, TypedTensor } from "onnxruntime-web";
 import type { Face, Head } from "../api/types";
 import { crop } from "../core/crop";
 import type { RGB } from "../core/image";
 import { type Detection, carryBack, letterbox } from "../core/letterbox";
-import type { Gate, HeadSpec, Manifest } from "../core/manifest";
+import type { Gate, HeadSpec } from "../core/manifest";
 import { chance, measure, reason, signals } from "../core/quality";
 import { describe } from "../core/scores";
 import type { Provider } from "./backend";
 import type { StoredModel } from "./models";
-
-/** The part of onnxruntime that is used, the same for WebAssembly in a browser and in Node. */
-export interface Runtime {
-  InferenceSession: { create(graph: Uint8Array, options: InferenceSession.SessionOptions): Promise<InferenceSession> };
-  Tensor: new (type: "uint8", data: Uint8Array, dims: readonly number[]) => TypedTensor<"uint8">;
-}
+import { Opened, type Runtime } from "./session";
 
 export interface ReadOptions {
   /** Longest side at which faces are looked for; without it the detector's own. */
@@ -32,32 +26,19 @@ export interface DeviceReading {
   readonly latency: { detect: number; crop: number; classify: number; judge: number; total: number };
 }
 
-interface Opened {
-  readonly manifest: Manifest;
-  readonly precision: string;
-  readonly session: InferenceSession;
-}
-
 export class Engine {
   private constructor(
-    private readonly runtime: Runtime,
     readonly expression: Opened,
     readonly detector: Opened,
   ) {}
 
   /** Open both models. */
   static async open(runtime: Runtime, expression: StoredModel, detector: StoredModel, provider: Provider = "wasm"): Promise<Engine> {
-    const open = async ({ manifest, precision, graph }: StoredModel): Promise<Opened> => ({
-      manifest, precision,
-      session: await runtime.InferenceSession.create(new Uint8Array(graph), {
-        executionProviders: [provider], graphOptimizationLevel: "all",
-      }),
-    });
     if (!expression.manifest.crop || !expression.manifest.primary) {
       throw new Error(`${expression.manifest.name} is a model for ${expression.manifest.task}; it has no labels to predict`);
     }
     if (!detector.manifest.detector) throw new Error(`${detector.manifest.name} is no detector`);
-    return new Engine(runtime, await open(expression), await open(detector));
+    return new Engine(await Opened.open(runtime, expression, provider), await Opened.open(runtime, detector, provider));
   }
 
   /** Read one picture. */
@@ -86,30 +67,20 @@ export class Engine {
     const settings = this.detector.manifest.detector!;
     const longest = side ?? settings.side;
     const input = letterbox(image, longest, settings.multiple ?? 32);
-    const out = await this.run(this.detector.session, [input]);
+    const out = await this.detector.run([input]);
     const float = (name: string): Float32Array => out[name]!.data as Float32Array;
     const found = { boxes: float("boxes"), scores: float("scores"), points: float("points") };
     return carryBack(image, longest, settings.score, found);
   }
 
   /** Return the values of every head for every crop. */
-  async classify(crops: readonly RGB[]): Promise<Map<HeadSpec, number[]>[]> {
-    if (crops.length === 0) return [];
-    const out = await this.run(this.expression.session, crops);
-    return crops.map((_, row) => {
-      return new Map(
-        this.expression.manifest.heads.map((head) => {
-          const width = head.labels.length;
-          const values = (out[head.name]!.data as Float32Array).subarray(row * width, (row + 1) * width);
-          return [head, Array.from(values)] as const;
-        }),
-      );
-    });
+  classify(crops: readonly RGB[]): Promise<Map<HeadSpec, number[]>[]> {
+    return this.expression.heads(crops);
   }
 
   async close(): Promise<void> {
-    await this.expression.session.release();
-    await this.detector.session.release();
+    await this.expression.close();
+    await this.detector.close();
   }
 
   private judge(face: Detection, pixels: RGB, values: Map<HeadSpec, number[]>, options: ReadOptions): Face {
@@ -128,18 +99,6 @@ export class Engine {
       abstained: reason(quality, main.entropy, best, limits),
       heads: Object.fromEntries(heads.filter(([name]) => name !== primary)) as Record<string, Head>,
     };
-  }
-
-  private async run(session: InferenceSession, images: readonly RGB[]): Promise<Record<string, Tensor>> {
-    const { width, height } = images[0]!;
-    const each = width * height * 3;
-    let data = images[0]!.data;
-    if (images.length > 1) {
-      data = new Uint8Array(each * images.length);
-      images.forEach((image, at) => data.set(image.data, at * each));
-    }
-    const input = new this.runtime.Tensor("uint8", data, [images.length, height, width, 3]);
-    return session.run({ [session.inputNames[0]!]: input });
   }
 }
 

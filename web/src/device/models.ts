@@ -4,9 +4,10 @@
  */
 import { type Manifest, parseManifest } from "../core/manifest";
 import type { Catalogue, ReactionPolicy } from "../api/types";
-import type { Provider } from "./backend";
 
 const STORE = "mien-models-1";
+/** The graph that is run where a model has it. */
+export const PRECISION = "fp32";
 
 export interface StoredModel {
   readonly manifest: Manifest;
@@ -29,12 +30,11 @@ export async function policy(key: string | null): Promise<ReactionPolicy> {
 /**
  * Return a model, from the store where its digest is there already.
  *
- * WebAssembly runs the graph that the server runs by default: where that is the 8-bit one, it is twice as fast there too
- * and gives the server's answers. Graphics processors run the 32-bit graph.
+ * It is the 32-bit graph, which answers alike on every processor (see docs/decisions/device-precision.md).
  */
-export async function load(name: string, provider: Provider, key: string | null, progress: Progress): Promise<StoredModel> {
+export async function load(name: string, key: string | null, progress: Progress = () => {}): Promise<StoredModel> {
   const manifest = parseManifest(await (await fresh(`/v1/models/${encodeURIComponent(name)}/model.json`, key)).json());
-  const precision = provider === "webgpu" && "fp32" in manifest.graphs ? "fp32" : manifest.default;
+  const precision = PRECISION in manifest.graphs ? PRECISION : manifest.default;
   const { file, sha256, size } = manifest.graphs[precision]!;
   const store = await caches.open(STORE);
   const address = `/models/${sha256}`;

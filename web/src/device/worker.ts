@@ -3,29 +3,36 @@ import * as ort from "onnxruntime-web/wasm";
 import mjs from "onnxruntime-web/ort-wasm-simd-threaded.mjs?url";
 import wasm from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
 import { type RGB, fromRGBA } from "../core/image";
-import { type Adapters, type Provider, choose } from "./backend";
-import { Engine, type Runtime } from "./engine";
+import type { Model } from "../api/types";
+import { type Adapters, type Provider, type Wish, choose } from "./backend";
+import { Engine } from "./engine";
 import { explain } from "./explain";
 import { installed, load } from "./models";
 import type { FromWorker, ToWorker } from "./protocol";
+import { convey } from "./scene";
+import { Opened, type Runtime } from "./session";
 
 const say = (message: FromWorker): void => self.postMessage(message);
 // Threads need shared memory, which a page has only when it is isolated (the server's headers see to it).
 const THREADS = self.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency || 1, 4) : 1;
 
 let engine: Promise<Engine> | null = null;
+/** The whole-picture model, opened when it is first asked; null where the server uses none. */
+let scene: Promise<Opened | null> | null = null;
+let key: string | null = null;
 const canvas = new OffscreenCanvas(1, 1);
 const context = canvas.getContext("2d", { willReadFrequently: true, alpha: false })!;
 
 self.onmessage = ({ data }: MessageEvent<ToWorker>): void => {
   if (data.type === "open") {
-    engine ??= open(data.key);
+    key = data.key;
+    engine ??= open(data.wish);
     engine.catch((error: unknown) => {
       engine = null;
       say({ type: "failed", message: words(error) });
     });
   } else {
-    const work = data.type === "read" ? read(data) : explainFace(data);
+    const work = data.type === "read" ? read(data) : data.type === "explain" ? explainFace(data) : look(data);
     work.catch((error: unknown) => say({ type: "error", id: data.id, message: words(error) }));
   }
 };
@@ -47,7 +54,7 @@ async function graphics(): Promise<Runtime> {
   return prepare(found, mjs, wasm);
 }
 
-async function open(key: string | null): Promise<Engine> {
+async function open(wish: Wish): Promise<Engine> {
   const { models } = await installed(key);
   const pick = (task: string): string => {
     const found = models.find((model) => model.active && model.task === task) ?? models.find((model) => model.task === task);
@@ -57,7 +64,7 @@ async function open(key: string | null): Promise<Engine> {
   const progress = (name: string, loaded: number, total: number): void => say({ type: "progress", name, loaded, total });
   const [expression, detector] = [pick("expression"), pick("detection")];
   const start = async (runtime: Runtime, provider: Provider): Promise<Engine> => {
-    const models = await Promise.all([expression, detector].map((name) => load(name, provider, key, progress)));
+    const models = await Promise.all([expression, detector].map((name) => load(name, key, progress)));
     return Engine.open(runtime, models[0]!, models[1]!, provider);
   };
   const { gpu } = navigator as Navigator & { readonly gpu?: Adapters };
@@ -65,6 +72,7 @@ async function open(key: string | null): Promise<Engine> {
     gpu,
     () => start(prepare(ort, mjs, wasm), "wasm"),
     async () => start(await graphics(), "webgpu"),
+    wish,
   );
   const { manifest, precision } = opened.expression;
   say({
@@ -75,7 +83,32 @@ async function open(key: string | null): Promise<Engine> {
       precision, provider, note, digest: manifest.graphs[precision]!.sha256.slice(0, 12), threads: THREADS,
     },
   });
+  void keepScene(models).catch(() => {}); // It is only needed without a server, and is asked for again then.
   return opened;
+}
+
+/** The whole-picture model that the server uses. */
+function wholePictures(models: readonly Model[]): string | undefined {
+  return models.find((model) => model.active && model.task === "scene")?.name;
+}
+
+/** Have the whole-picture model at hand for when there is no server. */
+async function keepScene(models: readonly Model[]): Promise<void> {
+  const name = wholePictures(models);
+  if (name) await load(name, key);
+}
+
+async function openScene(): Promise<Opened | null> {
+  const name = wholePictures((await installed(key)).models);
+  return name ? Opened.open(prepare(ort, mjs, wasm), await load(name, key), "wasm") : null;
+}
+
+async function look({ id, frame }: ToWorker & { type: "convey" }): Promise<void> {
+  const image = pixels(frame);
+  scene ??= openScene();
+  scene.catch(() => (scene = null));
+  const model = await scene;
+  say({ type: "conveyed", id, whole: model && (await convey(model, image)) });
 }
 
 async function explainFace({ id, frame, options }: ToWorker & { type: "explain" }): Promise<void> {

@@ -11,11 +11,13 @@ from starlette.responses import Response
 from mien import labels as label_sets
 from mien import reactions
 from mien.labels import LabelSet
+from mien.manifest import Head
+from mien.recognition import circumplex
 from mien.serving import body
 from mien.serving import state as server
 from mien.serving.engine import Job
 from mien.serving.openapi import picture_body
-from mien.serving.schemas import Options, PredictRequest, ReactionPolicy, ReactionRule, Reactions
+from mien.serving.schemas import Options, PredictRequest, ReactionPolicy, ReactionRule, Reactions, SceneEmotions
 
 router = APIRouter(prefix="/v1/reactions", tags=["reactions"])
 
@@ -43,16 +45,19 @@ async def react(request: Request) -> Response:
 async def policy(request: Request) -> ReactionPolicy:
     """Return the rules in use, and how the labels of the model in use are carried over to theirs."""
     state = server.of(request)
-    manifest = state.engine.current.recognizer.expression.manifest
+    loaded = state.engine.current
+    manifest = loaded.recognizer.expression.manifest
     assert manifest.primary is not None  # an expression model without one is refused when it is opened
-    return describe(state.policy, manifest.head(manifest.primary).set())
+    scene = loaded.scene.network if loaded.scene else None
+    head = scene.manifest.head(scene.primary) if scene else None
+    return describe(state.policy, manifest.head(manifest.primary).set(), head)
 
 
-def describe(policy: reactions.Policy, labels: LabelSet) -> ReactionPolicy:
-    """Describe a policy for a model with these labels.
+def describe(policy: reactions.Policy, labels: LabelSet, scene: Head | None = None) -> ReactionPolicy:
+    """Describe a policy for a model with these labels, and for the main head of a whole-picture model if there is one.
 
     Raises:
-        DataError: no mapping leads from the model's labels to the policy's.
+        DataError: no mapping leads from the labels of a model to the policy's.
     """
     goal = label_sets.get(policy.label_set)
     return ReactionPolicy(
@@ -62,5 +67,18 @@ def describe(policy: reactions.Policy, labels: LabelSet) -> ReactionPolicy:
             name: ReactionRule(threshold=rule.threshold, allows=list(rule.allows), blocks=list(rule.blocks))
             for name, rule in policy.labels.items()
         },
-        mapping=dict(label_sets.mapping(labels.name, goal.name).pairs),
+        mapping=_mapping(labels.name, goal.name),
+        fusion=policy.fusion.model_dump(),
+        scene=_emotions(scene, goal.name) if scene else None,
     )
+
+
+def _emotions(head: Head, goal: str) -> SceneEmotions:
+    if head.kind != "value":
+        return SceneEmotions(mapping=_mapping(head.label_set, goal), places=None, spread=None)
+    places = {name: circumplex.PLACES.get(name) for name in label_sets.get(circumplex.TARGET)}
+    return SceneEmotions(mapping=_mapping(circumplex.TARGET, goal), places=places, spread=circumplex.SPREAD)
+
+
+def _mapping(source: str, goal: str) -> dict[str, str]:
+    return dict(label_sets.mapping(source, goal).pairs)
