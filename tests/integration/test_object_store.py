@@ -1,12 +1,14 @@
-"""Tables, pictures and models in a store: a local S3 server, through the commands."""
+"""Tables, pictures and models in a store, through the commands: local servers that speak as S3, Google and Azure do."""
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.fixtures import stores
 
 from mien import hub, storage
 from mien.cli.main import main
@@ -15,30 +17,17 @@ from mien.errors import DataError, ModelError
 
 pytestmark = [
     pytest.mark.slow,
-    # botocore and aiohttp leave sockets to the collector.
-    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning"),
+    # The stores' libraries leave sockets to the collector.
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
 
-@pytest.fixture(scope="module")
-def bucket() -> Iterator[str]:
-    """An empty bucket on a server of this process."""
-    server = pytest.importorskip("moto.server")
-    pytest.importorskip("s3fs")
-    from upath import UPath
-
-    running = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    running.start()
-    with pytest.MonkeyPatch.context() as patch:
-        host, port = running.get_host_and_port()
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", "nobody")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        UPath("s3://faces").fs.mkdir("faces")
-        yield "s3://faces"
-    running.stop()
+@pytest.fixture(scope="module", params=sorted(stores.KINDS))
+def bucket(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of an empty bucket in a local store."""
+    with stores.KINDS[request.param]() as address:
+        yield address
 
 
 @pytest.fixture
@@ -73,6 +62,16 @@ def test_a_table_goes_through_the_store_and_stays_the_same(bucket: str, raw: Pat
     assert run("data", "dedupe", f"{bucket}/one", "--action", "drop", "-o", f"{bucket}/distinct") == 0
     assert len(open_table(storage.locate(f"{bucket}/distinct"))) == 1
 
+    assert run("data", "show", f"{bucket}/crops", "-o", f"{bucket}/seen/sheet.png", "--side", "48") == 0
+    assert run("data", "show", str(tmp_path / "crops"), "-o", str(tmp_path / "sheet.png"), "--side", "48") == 0
+    assert storage.locate(f"{bucket}/seen/sheet.png").read_bytes() == (tmp_path / "sheet.png").read_bytes()
+    assert run("data", "report", f"{bucket}/one", "-o", f"{bucket}/seen/report.html", "--no-labels") == 0
+    assert "data:image/" in storage.locate(f"{bucket}/seen/report.html").read_text(encoding="utf-8")
+    assert run("data", "audit", f"{bucket}/one", "--no-labels", "--json", f"{bucket}/seen/audit.json") == 0
+    said = json.loads(storage.locate(f"{bucket}/seen/audit.json").read_bytes())
+    assert said["duplicates"]["exact"]["groups"] == 1
+    assert said["pictures"] == {}
+
 
 def test_pictures_are_read_from_and_predictions_written_to_the_store(
     bucket: str, raw: Path, tiny_expression: Path, capsys: pytest.CaptureFixture[str]
@@ -83,8 +82,8 @@ def test_pictures_are_read_from_and_predictions_written_to_the_store(
     assert run("predict", f"{bucket}/pictures/", *model, "--csv", "-") == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(",")[0] for line in lines[1:]] == [
-        "s3://faces/pictures/happy/a.jpg",
-        "s3://faces/pictures/sad/b.jpg",
+        f"{bucket}/pictures/happy/a.jpg",
+        f"{bucket}/pictures/sad/b.jpg",
     ]
     assert run("predict", f"{bucket}/pictures/", *model, "--shards", f"{bucket}/read") == 0
     assert {path.name for path in storage.walk(storage.locate(f"{bucket}/read"))} == {
@@ -113,12 +112,12 @@ def test_a_model_comes_from_the_store_once_and_is_checked(
 
 
 def test_what_is_not_there_is_said_in_one_line(bucket: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(DataError, match="no table at 's3://faces/nowhere'"):
+    with pytest.raises(DataError, match=f"no table at '{bucket}/nowhere'"):
         open_table(storage.locate(f"{bucket}/nowhere"))
-    with pytest.raises(ModelError, match=r"s3://faces/nowhere is not a model folder"):
+    with pytest.raises(ModelError, match=f"{bucket}/nowhere is not a model folder"):
         hub.find(f"{bucket}/nowhere")
     assert run("predict", f"{bucket}/nowhere/a.jpg") == 2
-    assert run("predict", "s3://no-such-bucket/a.jpg") == 2
+    assert run("predict", f"{bucket.partition(':')[0]}://no-such-bucket/a.jpg") == 2
     assert "Traceback" not in capsys.readouterr().err
 
 

@@ -1,7 +1,8 @@
 """Duplicates: the same picture again, byte for byte, to the eye, or nearly so; within a split and across splits.
 
-Three ways of looking, each wider than the one before: equal sha256 of the files; perceptual hashes at a small Hamming
-distance; thumbnails at a small angle (see `neighbours`), which also finds mirrored copies. Pairs are joined to groups.
+Four ways of looking: equal sha256 of the files; also perceptual hashes at a small Hamming distance; and beside both,
+thumbnails at a small angle (see `neighbours`) or a model's features at one (see `embedding`), which also find mirrored
+copies. Pairs are joined to groups.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,9 @@ from mien.curation.table import Table
 from mien.errors import DataError, UnknownNameError
 
 Ids = NDArray[np.int64]
-METHODS = ("exact", "perceptual", "neighbours")
+METHODS = ("exact", "perceptual", "neighbours", "embedding")
+#: Cosine from which pictures are copies, of thumbnails and of features: docs/decisions/data-engine.md.
+SIMILARITY = {"neighbours": 0.985, "embedding": 0.8}
 ACTIONS = ("group", "drop")
 #: When copies lie in several splits the one that measures is kept: leaving a test picture out changes the test.
 RANK = {"test": 0, "val": 1, "train": 2, None: 3}
@@ -86,7 +90,8 @@ def find(
     method: str = "exact",
     *,
     distance: int = 4,
-    similarity: float = 0.985,
+    similarity: float | None = None,
+    model: str = "expression",
     engine: Engine | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Duplicates:
@@ -94,11 +99,12 @@ def find(
 
     Args:
         table: with sha256 (and phash) of every picture, as `mien data import` writes it.
-        method: 'exact', 'perceptual' or 'neighbours'; each includes the ones before.
+        method: 'exact'; 'perceptual', which includes it; 'neighbours' or 'embedding', which include both.
         distance: bits (of 64) in which perceptual hashes may differ, 0 to 7.
-        similarity: cosine of thumbnails from which pictures are neighbours.
-        engine: where pictures are read, for 'neighbours'.
-        progress: called with the number of pictures read, for 'neighbours'.
+        similarity: cosine of thumbnails or features from which pictures are copies; default that of `SIMILARITY`.
+        model: name or folder of the model whose features 'embedding' compares.
+        engine: where pictures are read, for 'neighbours' and 'embedding'.
+        progress: called with the number of pictures read, for these two.
 
     Raises:
         UnknownNameError: no such method.
@@ -114,12 +120,13 @@ def find(
     if method != "exact":
         hashes = [int(text, 16) for text in _present(table, columns["phash"].to_pylist(), order, "phash")]
         links += list(_close(np.array(hashes, np.uint64), distance))
-    if method == "neighbours":
-        from mien.curation.neighbours import close
+    if method in SIMILARITY:
+        from mien.curation import embedding, neighbours
 
-        links += close(
-            table, [columns["image"][int(i)].as_py() for i in order], similarity, progress, engine or Engine()
-        )
+        close = neighbours.close if method == "neighbours" else partial(embedding.close, model=model)
+        names = [columns["image"][int(i)].as_py() for i in order]
+        least = SIMILARITY[method] if similarity is None else similarity
+        links += close(table, names, similarity=least, progress=progress, engine=engine or Engine())
     labels = columns["label"].to_pylist()
     groups = tuple(
         tuple(sorted(row for picture in component for row in rows_of[picture]))

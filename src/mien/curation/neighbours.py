@@ -77,14 +77,25 @@ def _thumbnails(root: Path, names: Sequence[str]) -> Float:
 def links(vectors: Float, similarity: float) -> list[tuple[int, int]]:
     """Join thumbnails ``(n, 256)`` as `close` does; see there."""
     even, odd = _low(vectors)
-    group = np.arange(len(vectors))
-    for start in range(0, len(vectors), CHUNK):
-        found = [
-            _neighbours(vectors, even, odd, start, other, similarity) for other in range(start, len(vectors), CHUNK)
-        ]
+    return joined(len(vectors), lambda start, other: _neighbours(vectors, even, odd, start, other, similarity))
+
+
+def joined(count: int, pairs: Callable[[int, int], Ids]) -> list[tuple[int, int]]:
+    """Join what a comparison of all blocks of `CHUNK` finds.
+
+    Args:
+        count: things that are compared.
+        pairs: takes where two blocks start and returns the pairs ``(2, m)`` between them that belong together.
+
+    Returns:
+        Links ``(first of the group, other member)``; a group of n has n - 1.
+    """
+    group = np.arange(count)
+    for start in range(0, count, CHUNK):
+        found = [pairs(start, other) for other in range(start, count, CHUNK)]
         group = _joined(group, np.concatenate(found, axis=1))
-    joined = np.flatnonzero(group != np.arange(len(group)))
-    return list(zip(group[joined].tolist(), joined.tolist(), strict=True))
+    members = np.flatnonzero(group != np.arange(count))
+    return list(zip(group[members].tolist(), members.tolist(), strict=True))
 
 
 def _low(vectors: Float) -> tuple[Float, Float]:

@@ -127,6 +127,8 @@ def test_what_makes_no_sense_is_refused(copies: Table, tmp_path: Path) -> None:
         find(copies, "exakt")
     with pytest.raises(DataError, match="outside 0 to 7"):
         find(copies, "perceptual", distance=8)
+    with pytest.raises(UnknownNameError, match="no model named 'nosuch'"):
+        find(copies, "embedding", model="nosuch")
     with pytest.raises(UnknownNameError, match="group"):
         resolve(copies, find(copies), tmp_path / "x.parquet", action="delete")
     bare = write_table(tmp_path / "n.parquet", [{"image": "a.png", "source": "made"}])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -27,6 +28,9 @@ Out = Annotated[
 ]
 NewTable = Annotated[
     Path | None, typer.Option("-o", "--out", metavar="DIR|FILE", help="The new table.", parser=storage.locate)
+]
+Json = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Write what was found as JSON.", parser=storage.locate)
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done and write nothing.")]
 On = Annotated[
@@ -72,6 +76,15 @@ def pairs(given: Sequence[str], flag: str) -> dict[str, str]:
             raise MienError(f"'{text}' is not KEY=VALUE, as {flag} expects")
         out[key.strip()] = value
     return out
+
+
+def write_json(content: Any, path: Path) -> None:
+    """Write plain JSON types to a file, here or in a store.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    storage.write(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
 
 
 def wrote(table: Table, note: str = "") -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,7 +17,7 @@ LEAK = 3
 
 def command(
     table: _options.TableArgument,
-    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write everything as JSON.")] = None,
+    json: _options.Json = None,
     labels: Annotated[bool, typer.Option("--labels/--no-labels", help="Look for labels that do not fit.")] = True,
     min_side: Annotated[int, typer.Option(metavar="PX", help="Smaller pictures are tiny.")] = 32,
     seed: _options.Seed = 0,
@@ -29,8 +28,6 @@ def command(
 
     Nothing is changed. Exit code 3: a picture, a subject or a group lies in several splits.
     """
-    import json as json_module
-
     from mien.curation import audit
     from mien.curation.table import open_table
 
@@ -47,7 +44,7 @@ def command(
     _show(found)
     if json:
         images = opened.read(["image"])["image"].to_pylist()
-        json.write_text(json_module.dumps(found.to_dict(images), indent=1, ensure_ascii=False), encoding="utf-8")
+        _options.write_json(found.to_dict(images), json)
     if found.leaks:
         output.warn(f"splits leak: {', '.join(f'{count:,} {what}' for what, count in found.leaks.items())}")
         raise typer.Exit(LEAK)

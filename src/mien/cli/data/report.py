@@ -7,13 +7,16 @@ from typing import Annotated
 
 import typer
 
+from mien import storage
 from mien.cli import output
 from mien.cli.data import _options
 
 
 def command(
     table: _options.TableArgument,
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The page.")] = Path("report.html"),
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The page.", parser=storage.locate)] = Path(
+        "report.html"
+    ),
     labels: Annotated[bool, typer.Option("--labels/--no-labels", help="Look for labels that do not fit.")] = True,
     seed: _options.Seed = 0,
     on: _options.On = "threads",
@@ -32,7 +35,6 @@ def command(
         found = audit.audit(
             opened, label_errors_too=labels, engine=_options.engine(on, workers), seed=seed, progress=progress
         )
-    text = build(opened, found, seed=seed)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(text, encoding="utf-8")
-    output.stdout.print(f"{out}: {len(text.encode()) / 1e6:.2f} MB", highlight=False, soft_wrap=True)
+    page = build(opened, found, seed=seed).encode()
+    storage.write(out, page)
+    output.stdout.print(f"{out}: {len(page) / 1e6:.2f} MB", highlight=False, soft_wrap=True)

@@ -7,13 +7,16 @@ from typing import Annotated
 
 import typer
 
+from mien import storage
 from mien.cli import output
 from mien.cli.data import _options
 
 
 def command(
     table: _options.TableArgument,
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The picture.")] = Path("sheet.png"),
+    out: Annotated[
+        Path, typer.Option("-o", "--out", metavar="FILE", help="The picture.", parser=storage.locate)
+    ] = Path("sheet.png"),
     label: Annotated[list[str] | None, typer.Option(metavar="LABEL", help="Only these labels.")] = None,
     split: Annotated[str | None, typer.Option(metavar="SPLIT", help="Only from this split.")] = None,
     count: Annotated[int, typer.Option("-n", "--count", metavar="N", help="Pictures of each label.")] = 24,
