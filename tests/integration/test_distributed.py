@@ -18,6 +18,7 @@ pytest.importorskip("lightning")
 
 import torch
 
+from mien.cli.main import main
 from mien.curation.table import Table
 from mien.errors import MienError
 from mien.training import figures, recipe, run
@@ -71,12 +72,12 @@ def test_two_processes_of_torchrun_have_the_loss_curve_of_one_at_the_same_global
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run(
         [*launcher, *words(path, table, tmp_path / "two")],
-        capture_output=True, text=True, timeout=500, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True, text=True, timeout=1500, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("next: mien export") == 1
     run.train(recipe.load(path), Inputs(table.path), tmp_path / "one", progress=False)
-    for key in ("train/loss", "val/loss", "val/accuracy"):
+    for key in ("train/loss", "train/expression7_accuracy", "val/loss", "val/accuracy"):
         assert len(curve(tmp_path / "one", key)) == 3
         assert curve(tmp_path / "two", key) == pytest.approx(curve(tmp_path / "one", key), rel=1e-4)
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
@@ -96,6 +97,27 @@ def test_workers_of_ray_train_have_that_curve_too_and_tell_what_stopped_them(tab
     assert curve(tmp_path / "ray", "val/loss") == pytest.approx(curve(tmp_path / "one", "val/loss"), rel=1e-4)
     with pytest.raises(MienError, match="already holds a run"):
         ray_train.train(chosen, Inputs(table.path), tmp_path / "ray", workers=2)
+
+
+@pytest.mark.slow
+def test_workers_of_ray_share_the_trials_of_a_sweep(table: Table, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    from mien.training import sweep
+
+    space = {"optim.lr": {"low": 1e-3, "high": 0.1, "log": True}, "optim.name": {"choices": ["sgd", "adamw"]}}
+    path = written(tmp_path, sweep={"space": space}, run=RECIPE["run"] | {"epochs": 1})
+    out = tmp_path / "sweep"
+    where = ["--on", "ray", "--workers", "2"]
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "sweep", str(path), "-t", str(table.path), "-o", str(out), "--trials", "4", *where])
+    assert ended.value.code == 0
+    study = sweep.open_study(sweep.Plan(recipe.load(path), Inputs(table.path), out, 4))
+    trials = study.get_trials()
+    assert len(trials) in (4, 5), "both may begin the last one at the same moment"
+    assert {trial.state.name for trial in trials} <= {"COMPLETE", "PRUNED"}
+    best = recipe.load(out / "best.toml")
+    assert best.optim.lr == pytest.approx(study.best_params["optim.lr"])
+    assert [p.name for p in sorted(out.glob("trial-*"))] == [f"trial-{trial.number:04d}" for trial in trials]
 
 
 def test_a_process_killed_in_the_middle_of_an_epoch_goes_on_to_the_weights_of_an_unbroken_run(

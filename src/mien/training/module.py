@@ -21,6 +21,8 @@ from mien.training.optim import optimiser, parameter_groups, scheduler
 from mien.training.recipe import Recipe
 
 Combination = Literal["fixed", "learned"]
+#: How figures of batches become those of an epoch: their mean by rows, over all processes.
+_OVER_EPOCH: dict[str, Any] = {"on_step": False, "on_epoch": True, "sync_dist": True}
 
 
 @dataclass(frozen=True)
@@ -121,10 +123,11 @@ class HeadsModule(LightningModule):
             if name in self.uncertainty:
                 loss = torch.exp(-self.uncertainty[name]) * loss + self.uncertainty[name] / 2
             total = total + objective.weight * loss
-            if objective.judge.main == "accuracy" and bool((~targets[name].isnan()).any()):
-                share = agreement(logits[name].detach(), targets[name])
-                self.log(f"train/{name}_accuracy", share, on_step=False, on_epoch=True, batch_size=len(images))
-        self.log("train/loss", total, on_step=False, on_epoch=True, batch_size=len(images), sync_dist=True)
+            if objective.judge.main == "accuracy":
+                # Also without a labelled row: where several processes train, all of them log the same figures.
+                share, rows = agreement(logits[name].detach(), targets[name])
+                self.log(f"train/{name}_accuracy", share, batch_size=rows, **_OVER_EPOCH)
+        self.log("train/loss", total, batch_size=len(images), **_OVER_EPOCH)
         return total
 
     def validation_step(self, batch: Mapping[str, Any], batch_idx: int) -> None:

@@ -40,15 +40,17 @@ def mix(
     return mixed, {name: blend(value) for name, value in targets.items()}, blend(weights)
 
 
-def agreement(logits: Tensor, targets: Tensor) -> Tensor:
-    """Return the mean share ``()`` of the targets that lies on the answered label: accuracy against mixed targets.
+def agreement(logits: Tensor, targets: Tensor) -> tuple[Tensor, int]:
+    """Return the mean share of the targets that lies on the answered label, and the rows that it is the mean of.
 
     With hard labels this is accuracy; with mixed or voted ones it counts the answered label's part. Rows without a
-    target do not count; NaN where none has one.
+    target do not count; the share is 0 where none has one.
 
     Args:
         logits: ``(n, classes)``.
         targets: distributions ``(n, classes)``, after mixing; NaN for none.
     """
     known = ~targets.isnan().any(dim=-1)
-    return targets[known].gather(1, logits[known].argmax(dim=1, keepdim=True)).mean()
+    share = targets[known].gather(1, logits[known].argmax(dim=1, keepdim=True)).sum()
+    rows = int(known.sum())
+    return share / max(rows, 1), rows
