@@ -1,23 +1,28 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torchvision.ops import SqueezeExcitation
 
+from mien.errors import RecipeError
 from mien.models import backbones
 from mien.models.backbones.repvgg import RepVGG
 
-SMALL = {
+SMALL: dict[str, dict[str, Any]] = {
     "resnet": {"widths": [8, 16], "blocks": [1, 2]},
     "mobilenet": {"widths": [8, 16], "blocks": [2, 2], "expand": 3, "features": 24},
     "repvgg": {"widths": [8, 16], "blocks": [2, 3]},
 }
+SQUEEZED = {name: SMALL[name] | {"squeeze": 0.25} for name in ("resnet", "mobilenet")}
 
 
-def stirred(name: str) -> backbones.Backbone:
+def stirred(name: str, options: dict[str, Any] | None = None) -> backbones.Backbone:
     """A network whose norms have seen pictures, in evaluation mode."""
     torch.manual_seed(2)
-    made = backbones.build(name, 1, **SMALL[name])
+    made = backbones.build(name, 1, **options or SMALL[name])
     for module in made.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
@@ -65,6 +70,28 @@ def test_a_merged_repvgg_is_plain_convolutions() -> None:
     kinds = {type(module) for module in made.modules() if not list(module.children())}
     assert kinds == {nn.Conv2d, nn.ReLU, nn.AdaptiveAvgPool2d}
     assert sum(isinstance(module, nn.Conv2d) for module in made.modules()) == 5
+
+
+@pytest.mark.parametrize("name", sorted(SQUEEZED))
+def test_squeeze_and_excitation_gates_each_channel_of_a_block_by_its_mean_over_the_picture(name: str) -> None:
+    made = stirred(name, SQUEEZED[name])
+    gates = [module for module in made.modules() if isinstance(module, SqueezeExcitation)]
+    assert len(gates) == sum(SMALL[name]["blocks"])
+    seen: list[tuple[Tensor, Tensor]] = []
+    gates[-1].register_forward_hook(lambda module, given, out: seen.append((given[0], out)))
+    made(torch.randn(2, 1, 24, 24))
+    given, out = seen[0]
+    # Equations 2 to 4 of Hu et al. 2018, with matrices.
+    reduce, expand = (layer.weight.flatten(1) for layer in (gates[-1].fc1, gates[-1].fc2))
+    assert len(reduce) == round(given.shape[1] * 0.25)
+    hidden = torch.relu(given.mean(dim=(2, 3)) @ reduce.T + gates[-1].fc1.bias)
+    gate = torch.sigmoid(hidden @ expand.T + gates[-1].fc2.bias)
+    torch.testing.assert_close(out, given * gate[:, :, None, None])
+
+
+def test_a_share_of_channels_beyond_all_is_refused() -> None:
+    with pytest.raises(RecipeError, match="squeeze is the share of channels"):
+        backbones.build("resnet", 1, squeeze=16)
 
 
 def test_an_inverted_residual_answers_as_torchvisions_with_the_same_weights() -> None:

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
+from torchvision.ops import SqueezeExcitation
 
+from mien.errors import RecipeError
 from mien.models.backbones import Backbone
 
 
@@ -47,3 +49,20 @@ class Staged(Backbone):
     def checkpointing(self, on: bool = True) -> None:
         """Recompute each stage's activations in the backward pass, to save memory."""
         self.recompute = on
+
+
+def squeezed(channels: int, share: float) -> list[nn.Module]:
+    """Return the layer that weighs each channel by what the whole picture shows, or none where the share is 0.
+
+    Squeeze-and-excitation (Hu, Shen and Sun 2018): channel means go through a narrow layer to gates in 0..1.
+
+    Args:
+        channels: of the maps.
+        share: of the channels that the narrow layer has.
+
+    Raises:
+        RecipeError: the share is not between 0 and 1.
+    """
+    if not 0 <= share <= 1:
+        raise RecipeError(f"squeeze is the share of channels in the narrow layer, from 0 (none) to 1, not {share}")
+    return [SqueezeExcitation(channels, max(round(channels * share), 1))] if share else []

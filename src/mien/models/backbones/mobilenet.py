@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from mien.models.backbones._staged import Staged
+from mien.models.backbones._staged import Staged, squeezed
 
 
 def conv_norm(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> list[nn.Module]:
@@ -24,7 +24,7 @@ def conv_norm(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: i
 class InvertedResidual(nn.Module):
     """Widens, looks around in every channel by itself, and narrows without an activation; with a shortcut if it can."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int, expand: int) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int, expand: int, squeeze: float = 0.0) -> None:
         super().__init__()
         hidden = inputs * expand
         widen = [*conv_norm(inputs, hidden, 1), nn.ReLU6(inplace=True)] if expand > 1 else []
@@ -32,6 +32,7 @@ class InvertedResidual(nn.Module):
             *widen,
             *conv_norm(hidden, hidden, 3, stride, groups=hidden),
             nn.ReLU6(inplace=True),
+            *squeezed(hidden, squeeze),
             *conv_norm(hidden, outputs, 1),
         )
         self.shortcut = stride == 1 and inputs == outputs
@@ -45,12 +46,20 @@ class InvertedResidual(nn.Module):
 class MobileNet(Staged):
     """A stem, a stage of inverted residuals a width, a wide last layer; each stage but the first halves the side."""
 
-    def __init__(self, channels: int, widths: Sequence[int], blocks: Sequence[int], expand: int, features: int) -> None:
+    def __init__(
+        self,
+        channels: int,
+        widths: Sequence[int],
+        blocks: Sequence[int],
+        expand: int,
+        features: int,
+        squeeze: float,
+    ) -> None:
         parts: list[nn.Module] = []
         inputs = widths[0]
         for number, (width, count) in enumerate(zip(widths, blocks, strict=True)):
-            stage = [InvertedResidual(inputs, width, 1 if number == 0 else 2, expand)]
-            stage += [InvertedResidual(width, width, 1, expand) for _ in range(count - 1)]
+            stage = [InvertedResidual(inputs, width, 1 if number == 0 else 2, expand, squeeze)]
+            stage += [InvertedResidual(width, width, 1, expand, squeeze) for _ in range(count - 1)]
             parts.append(nn.Sequential(*stage))
             inputs = width
         parts.append(nn.Sequential(*conv_norm(inputs, features, 1), nn.ReLU6(inplace=True)))
@@ -64,6 +73,7 @@ def build(
     blocks: Sequence[int] = (2, 3, 4, 3),
     expand: int = 6,
     features: int = 512,
+    squeeze: float = 0.0,
 ) -> MobileNet:
     """Make a MobileNet.
 
@@ -73,5 +83,7 @@ def build(
         blocks: inverted residuals a stage.
         expand: factor by which a block widens inside.
         features: of the last layer.
+        squeeze: share of channels in the narrow layer of squeeze-and-excitation inside each block (as in MobileNetV3,
+            Howard et al. 2019, which takes 0.25); 0 is without.
     """
-    return MobileNet(channels, widths, blocks, expand, features)
+    return MobileNet(channels, widths, blocks, expand, features, squeeze)
