@@ -12,11 +12,17 @@ from tests.docs import pages
 ROOT = Path(__file__).resolve().parents[2]
 #: Commands that take many seconds even on made data; the pages that have them are left to `make pages`.
 LONG = re.compile(r"^(\$ )?(mien (train|explain|label|reproduce|landmarks|data audit)|dvc |ray )", re.MULTILINE)
+#: Pages that train on so little that they take half a minute of a processor each, and are run with all other tests.
+BRIEF = {"train-on-raf-ce.md", "train-for-social-media.md", "train-on-your-folder.md"}
+
+
+def _long(page: Path, text: str) -> bool:
+    return page.name not in BRIEF and LONG.search(text) is not None
 
 
 TEXTS = {page: page.read_text(encoding="utf-8") for page in pages.pages()}
 CASES = [
-    pytest.param(page, id=str(page.relative_to(ROOT)), marks=[pytest.mark.long] if LONG.search(text) else [])
+    pytest.param(page, id=str(page.relative_to(ROOT)), marks=[pytest.mark.long] if _long(page, text) else [])
     for page, text in TEXTS.items()
     if "```" in text
 ]
