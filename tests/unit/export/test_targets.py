@@ -39,6 +39,19 @@ def test_a_mobile_package_has_examples_that_name_only_what_the_manifest_has(
         assert "model.ort" in text.replace('"model", ofType: "ort"', "model.ort")
 
 
+@pytest.mark.parametrize(("name", "language"), [("Example.kt", "kotlin"), ("Example.swift", "swift")])
+def test_the_mobile_examples_have_the_syntax_of_their_language(
+    name: str, language: str, tiny_expression: Path, tmp_path: Path
+) -> None:
+    tree_sitter = pytest.importorskip("tree_sitter")
+    grammar = pytest.importorskip(f"tree_sitter_{language}")
+    targets.pack(tiny_expression, "mobile", tmp_path)
+    text = (tmp_path / name).read_bytes()
+    parser = tree_sitter.Parser(tree_sitter.Language(grammar.language()))
+    assert not parser.parse(text).root_node.has_error
+    assert parser.parse(text.replace(b" read(", b" read((", 1)).root_node.has_error, "the parser sees no error at all"
+
+
 def test_the_web_example_reads_a_crop_as_python_does(tiny_expression: Path, tmp_path: Path) -> None:
     web = Path(__file__).resolve().parents[3] / "web"
     runtime = web / "node_modules" / "onnxruntime-web"
