@@ -7,7 +7,7 @@ DEV := .venv
 PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
 export MIEN_SHARED ?= $(abspath ../shared)
 
-.PHONY: help demo test system check lint types layers unit web models scene landmarks results docs pages notebooks package sbom licences audit bench-install bench clean
+.PHONY: help demo test system check lint types layers unit web models scene landmarks results docs pages notebooks stores package sbom licences audit bench-install bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -107,6 +107,10 @@ pages: $(DEV)/installed ## run every block of code on every page, and the notebo
 
 notebooks: $(DEV)/installed ## run the notebooks and store their outputs in them
 	$(DEV)/bin/python -m documentation.run_notebooks
+
+stores: $(DEV)/installed ## test paths in object stores, Azure's too: installs its emulator (needs Node; 365 MB)
+	cd tests/emulators && npm ci --no-audit --no-fund --ignore-scripts
+	$(DEV)/bin/python -m pytest tests/integration/test_object_store.py
 
 package: $(DEV)/installed ## build wheel and sdist, check them, install the wheel into a fresh environment (PYTHON=)
 	rm -rf dist

@@ -17,16 +17,16 @@ from typing import Any, cast
 
 from mien.errors import DataError, MissingExtraError
 
-#: Where each scheme leads, and the package that goes there.
+#: The extra that goes where each scheme leads.
 SCHEMES = {
-    "s3": "s3fs",
-    "gs": "gcsfs",
-    "gcs": "gcsfs",
-    "az": "adlfs",
-    "abfs": "adlfs",
-    "abfss": "adlfs",
-    "memory": "fsspec",
-    "file": "fsspec",
+    "s3": "cloud",
+    "gs": "gs",
+    "gcs": "gs",
+    "az": "az",
+    "abfs": "az",
+    "abfss": "az",
+    "memory": "cloud",
+    "file": "cloud",
 }
 #: Libraries below those packages, whose errors come through.
 LIBRARIES = {"botocore", "aiobotocore", "google", "gcsfs", "azure", "aiohttp"}
@@ -52,9 +52,7 @@ def locate(where: str | os.PathLike[str]) -> Path:
         fsspec.get_filesystem_class(scheme)
         return cast("Path", UPath(where))
     except ImportError as error:
-        package = SCHEMES[scheme]
-        needs = MissingExtraError(f"reading {scheme}://", "cloud")
-        raise needs if package in {"s3fs", "fsspec"} else DataError(f"{needs} {package}") from error
+        raise MissingExtraError(f"reading {scheme}://", SCHEMES[scheme]) from error
 
 
 def is_url(text: str) -> bool:
