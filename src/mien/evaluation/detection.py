@@ -138,7 +138,8 @@ class DetectionReport:
             made.append(Metric(name=name, value=ap.value, low=ap.low, high=ap.high, n=size.faces, **common))
         for size in self.sizes:
             made.append(Metric(name=f"recall{size.min_height:.0f}", value=size.recall, n=size.faces, **common))
-        made.append(Metric(name="point_error", value=self.point_error, n=self.point_faces, **common))
+        if self.point_faces:  # where no face was found there is no error, and a manifest holds numbers
+            made.append(Metric(name="point_error", value=self.point_error, n=self.point_faces, **common))
         if self.faceless:
             made.append(Metric(name="clean", value=self.clean, n=self.faceless, **common))
         return made

@@ -139,6 +139,13 @@ def test_clean_counts_photos_without_faces_only_and_above_the_threshold() -> Non
     assert np.isnan(measured.sizes[0].ap.value)
 
 
+def test_a_figure_that_nothing_gave_is_not_recorded() -> None:
+    photos = [photo([[0, 0, 50, 50]], name="0")]
+    assert {m.name for m in report(photos, [Detections.empty()], 640, threshold=0.5, draws=0).metrics("fp32")} == {
+        "ap16", "ap32", "recall16", "recall32",
+    }  # fmt: skip
+
+
 def test_a_detector_is_given_the_pictures_in_order(tmp_path: Path) -> None:
     photos = []
     for number in range(40):
