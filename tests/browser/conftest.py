@@ -32,6 +32,8 @@ SOFTWARE_GPU = (
     "--use-webgpu-adapter=swiftshader",
 )
 STUDIO = ROOT / "src" / "mien" / "serving" / "static"
+# Milliseconds that anything may take on a busy machine; nothing waits for a time, everything for a condition.
+PATIENCE = 180_000
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -71,20 +73,21 @@ class Server:
         """Start and wait until it is ready."""
         command = [sys.executable, "-m", "mien.cli.main", "serve", "--port", str(self.port), *self.options]
         self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        for _ in range(600):
+        end = time.monotonic() + PATIENCE / 1000
+        while time.monotonic() < end:
             try:
-                with urllib.request.urlopen(f"{self.url}/readyz", timeout=2):
+                with urllib.request.urlopen(f"{self.url}/readyz", timeout=10):
                     return
             except (urllib.error.URLError, OSError):
                 assert self.process.poll() is None, "the server stopped while it was starting"
                 time.sleep(0.1)
-        raise AssertionError("the server did not become ready within a minute")
+        raise AssertionError("the server did not become ready")
 
     def stop(self) -> None:
         """Stop and wait until it has ended."""
         if self.process is not None:
             self.process.send_signal(signal.SIGTERM)
-            self.process.wait(timeout=30)
+            self.process.wait(timeout=PATIENCE / 1000)
             self.process = None
 
 
@@ -124,6 +127,25 @@ def camera(scene: RGB, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def shows(locator: Any, text: str) -> None:
+    """Wait until an element holds the text."""
+    from playwright.sync_api import expect
+
+    expect(locator).to_contain_text(text, timeout=PATIENCE)
+
+
+def counts(locator: Any, number: int) -> None:
+    """Wait until there are so many."""
+    from playwright.sync_api import expect
+
+    expect(locator).to_have_count(number, timeout=PATIENCE)
+
+
+def use_device(page: Any) -> None:
+    """Let the models run in the browser."""
+    page.get_by_role("radio", name="This device").check(force=True)
+
+
 Open = Callable[..., Any]
 
 
@@ -152,9 +174,12 @@ def chromium(camera: Path, tmp_path: Path) -> Iterator[Open]:
                     f"--use-file-for-fake-video-capture={camera}",
                 ],
                 accept_downloads=True,
+                timeout=PATIENCE,
                 **options,
             )
             contexts.append(context)
+            context.set_default_timeout(PATIENCE)
+            context.set_default_navigation_timeout(PATIENCE)
             if informed:
                 context.add_init_script("localStorage.setItem('mien.informed', '1')")
             return context.pages[0]

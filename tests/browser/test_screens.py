@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,16 +16,17 @@ from mien import reactions
 from mien.cli.main import app
 from mien.imaging import image
 from mien.imaging.image import RGB
+from mien.recognition import scene as scene_model
 from mien.recognition.pipeline import Recognizer
-from tests.browser.conftest import Server
+from tests.browser.conftest import Server, counts, shows, use_device
 
-PATIENCE = 120_000
 LABELS = ["happy", "sad", "neutral"]
+# The face detector, the expression model and the whole-picture model lie in the browser's store.
+MODELS_KEPT = """async () => {
+  const kept = await (await caches.open("mien-models-1")).keys();
+  return kept.filter(({ url }) => /models\\/[0-9a-f]{64}$/.test(url)).length >= 3;
+}"""
 Open = Callable[..., Any]
-
-
-def use_device(page: Any) -> None:
-    page.get_by_label("This device", exact=True).check(force=True)
 
 
 @pytest.fixture(scope="module")
@@ -51,15 +53,15 @@ def test_landmarks_of_a_table_are_shown_stepped_through_and_compared(
     page = chromium(gpu=True)
     page.goto(f"{server.url}/landmarks")
     page.locator("input[type=file]").set_input_files(tables[suffix])
-    page.get_by_text("1 of 2").wait_for(timeout=PATIENCE)
-    assert page.get_by_role("alert").count() == 0
+    page.get_by_text("1 of 2").wait_for()
+    counts(page.get_by_role("alert"), 0)
     side = page.get_by_label("This face")
-    assert side.get_by_role("heading", name="happy").count() == 1
+    counts(side.get_by_role("heading", name="happy"), 1)
     assert "Face 1 of 2 as 5 points" in page.locator("canvas").get_attribute("aria-label")
     page.keyboard.press("c")
     page.keyboard.press("ArrowRight")
     page.get_by_text("2 of 2").wait_for()
-    assert side.get_by_role("heading", name="neutral").count() == 1
+    counts(side.get_by_role("heading", name="neutral"), 1)
     page.get_by_label(re.compile("by movement against face 1")).check()
     moved = side.locator("dl div", has_text="moved, on average").locator("dd").inner_text()
     assert float(moved.removesuffix(" %")) < 10, "the same face in another size has hardly moved"
@@ -71,8 +73,8 @@ def test_a_file_that_is_no_landmark_table_is_refused_in_words(server: Server, ch
     for name, content in (("t.csv", b"a,b\n1,2\n"), ("t.parquet", b"no parquet at all")):
         (tmp_path / name).write_bytes(content)
         page.locator("input[type=file]").set_input_files(tmp_path / name)
-        page.get_by_role("alert").filter(has_text=name).wait_for(timeout=PATIENCE)
-        assert "mien landmarks" in page.get_by_role("alert").inner_text()
+        page.get_by_role("alert").filter(has_text=name).wait_for()
+        shows(page.get_by_role("alert"), "mien landmarks")
 
 
 @pytest.fixture
@@ -102,23 +104,23 @@ def test_faces_are_judged_with_the_keyboard_and_a_disagreement_is_settled(review
         page.get_by_label("Your name as a rater").fill(rater)
         page.get_by_role("button", name=re.compile("Begin|Change")).click()
         for done, key in enumerate(keys):
-            page.get_by_text(f"{done} judged by you").wait_for(timeout=PATIENCE)
+            page.get_by_text(f"{done} judged by you").wait_for()
             page.get_by_role("heading", name="Which expression").click()
             page.keyboard.press(key)
-        page.get_by_text("Nothing is left for you").wait_for(timeout=PATIENCE)
+        page.get_by_text("Nothing is left for you").wait_for()
 
     judge("ada", "12")
     page.keyboard.press("z")
-    page.get_by_text("1 judged by you").wait_for(timeout=PATIENCE)
+    page.get_by_text("1 judged by you").wait_for()
     page.keyboard.press("1")
-    page.get_by_text("Nothing is left for you").wait_for(timeout=PATIENCE)
+    page.get_by_text("Nothing is left for you").wait_for()
     judge("bob", "13")
     page.get_by_role("button", name="Disagreements").click()
     page.get_by_label("Settle as").select_option("sad")
-    page.get_by_text("Nobody disagrees here.").wait_for(timeout=PATIENCE)
+    page.get_by_text("Nobody disagrees here.").wait_for()
     assert page.get_by_role("link", name="Open the table's report").get_attribute("href") == "/v1/review/report"
     use_device(page)
-    assert "in the server's database" in page.locator("main").inner_text()
+    shows(page.locator("main"), "in the server's database")
 
 
 @pytest.fixture(scope="module")
@@ -146,8 +148,8 @@ def test_a_video_file_is_read_like_the_camera(
         use_device(page)
     page.locator("input[type=file]").set_input_files(clip)
     person = page.locator(".person").first
-    person.wait_for(timeout=PATIENCE)
-    assert Recognizer().read([scene])[0].label[0] in person.locator(".verdict").inner_text()
+    person.wait_for()
+    shows(person.locator(".verdict"), Recognizer().read([scene])[0].label[0])
     page.get_by_role("button", name="Stop").click()
 
 
@@ -156,7 +158,7 @@ def test_a_file_that_is_no_video_is_refused_in_words(server: Server, chromium: O
     page = chromium()
     page.goto(server.url)
     page.locator("input[type=file]").set_input_files(tmp_path / "clip.mp4")
-    page.get_by_role("alert").filter(has_text="cannot play clip.mp4").wait_for(timeout=PATIENCE)
+    page.get_by_role("alert").filter(has_text="cannot play clip.mp4").wait_for()
 
 
 def test_this_device_explains_a_face_by_occlusion(server: Server, chromium: Open, photo: Path) -> None:
@@ -166,38 +168,56 @@ def test_this_device_explains_a_face_by_occlusion(server: Server, chromium: Open
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url) if request.method == "POST" else None)
     page.locator("input[type=file]").first.set_input_files(photo)
-    page.get_by_text(re.compile("Face 1 of")).wait_for(timeout=PATIENCE)
-    assert page.get_by_role("checkbox").count() == 1
+    page.get_by_text(re.compile("Face 1 of")).wait_for()
+    counts(page.get_by_role("checkbox"), 1)
     page.get_by_role("button", name="Explain", exact=True).click()
     article = page.get_by_role("article", name="occlusion")
-    article.wait_for(timeout=PATIENCE)
-    assert Recognizer()(photo).label[0] in article.inner_text()
-    assert article.get_by_text("mouth").count() == 1
+    article.wait_for()
+    shows(article, Recognizer()(photo).label[0])
+    counts(article.get_by_text("mouth"), 1)
     assert asked == [], "a picture was sent"
 
 
 def test_this_device_decides_on_reactions_as_python_does_even_offline(
-    chromium: Open, photo: Path, tmp_path: Path
+    chromium: Open, photo: Path, noise: RGB, tmp_path: Path
 ) -> None:
-    expected = reactions.react(Recognizer()(photo))
+    faceless = tmp_path / "no face.png"
+    faceless.write_bytes(image.encode(noise))
+    whole = scene_model.load()
+    assert whole is not None
+    reader = Recognizer()
+    expected = {path: reactions.react(reader(path), whole(image.read(path))) for path in (photo, faceless)}
+    assert "the whole picture" in expected[faceless].note
     own = Server()
     own.start()
     try:
         page = chromium()
         page.goto(f"{own.url}/reactions")
         use_device(page)
-        for offline in (False, True):
-            if offline:
-                page.evaluate("async () => { await navigator.serviceWorker.ready }")
-                page.reload()
-                page.wait_for_function("() => navigator.serviceWorker.controller !== null")
-                own.stop()
-            page.locator("input[type=file]").first.set_input_files(photo)
-            page.locator(".emoji").first.wait_for(timeout=PATIENCE)
-            shown = {button.get_attribute("aria-label") for button in page.locator(".blocked").all()}
-            assert shown == {f"{emoji} blocked" for emoji in expected.blocked_emojis}
+        decided_alike(page, photo, expected[photo])
+        page.evaluate("async () => { await navigator.serviceWorker.ready }")
+        page.wait_for_function(MODELS_KEPT)
+        page.reload()
+        page.wait_for_function("() => navigator.serviceWorker.controller !== null")
+        own.stop()
+        # The whole-picture model is asked for the first time when there is no server any more.
+        for path in (photo, faceless):
+            decided_alike(page, path, expected[path])
     finally:
         own.stop()
+
+
+def decided_alike(page: Any, picture: Path, expected: reactions.Reactions) -> None:
+    page.locator("input[type=file]").first.set_input_files(picture)
+    page.locator("figcaption[aria-busy=false]").wait_for()
+    why = page.get_by_label("Why")
+    shows(why, expected.note)
+    counts(page.locator(".blocked"), len(expected.blocked_emojis))
+    shown = {button.get_attribute("aria-label") for button in page.locator(".blocked").all()}
+    assert shown == {f"{emoji} blocked" for emoji in expected.blocked_emojis}
+    for row in why.locator("li:has(.number)").all():
+        label, percent = row.inner_text().split("\n")
+        assert float(percent.removesuffix("%")) == pytest.approx(100 * expected.emotion_scores[label], abs=2.0)
 
 
 def test_a_software_gpu_is_not_taken_and_the_screen_says_so(server: Server, chromium: Open) -> None:
@@ -207,9 +227,46 @@ def test_a_software_gpu_is_not_taken_and_the_screen_says_so(server: Server, chro
     fetched: list[str] = []
     page.context.on("request", lambda request: fetched.append(request.url))
     page.get_by_role("button", name="Start camera").click()
-    page.locator(".person").first.wait_for(timeout=PATIENCE)
-    facts = page.locator(".facts").inner_text()
-    assert "WebAssembly" in facts
+    page.locator(".person").first.wait_for()
+    shows(page.locator(".facts"), "WebAssembly")
     if page.evaluate("navigator.gpu !== undefined"):
-        assert "WebGPU" in facts, "why it is not used is not said"
+        shows(page.locator(".facts"), "WebGPU is only imitated here")
     assert not [url for url in fetched if "asyncify" in url and url.endswith(".wasm")]
+
+
+def test_webgpu_gives_the_scores_of_webassembly(server: Server, chromium: Open, photo: Path) -> None:
+    page = chromium(gpu=True)
+    page.goto(f"{server.url}/models")
+    if not page.evaluate("async () => !!(await navigator.gpu?.requestAdapter())"):
+        pytest.skip("this Chromium has no WebGPU, not even in software")
+    use_device(page)
+    scores = {}
+    for wanted in ("wasm", "webgpu"):
+        page.goto(f"{server.url}/models")
+        page.get_by_label("What the models run on").select_option(wanted)
+        page.get_by_role("link", name="Live", exact=True).click()
+        page.get_by_role("button", name="Start camera").click()
+        page.locator(".person").first.wait_for()
+        shows(page.locator(".facts"), "WebAssembly" if wanted == "wasm" else "WebGPU (WebGPU")
+        page.get_by_role("link", name="Photos", exact=True).click()
+        page.locator("input[type=file]").first.set_input_files(photo)
+        page.get_by_text("1 of 1 read").wait_for()
+        with page.expect_download() as caught:
+            page.get_by_role("button", name="JSON").click()
+        line = json.loads(Path(caught.value.path()).read_text(encoding="utf-8"))
+        scores[wanted] = np.array([*line["faces"][0]["scores"].values(), line["faces"][0]["confidence"]])
+    assert np.abs(scores["webgpu"] - scores["wasm"]).max() <= 1e-3
+
+
+def test_where_webgpu_is_wanted_but_not_there_webassembly_runs_and_the_screen_says_so(
+    server: Server, chromium: Open
+) -> None:
+    page = chromium()
+    page.goto(f"{server.url}/models")
+    page.get_by_label("What the models run on").select_option("webgpu")
+    use_device(page)
+    page.get_by_role("link", name="Live", exact=True).click()
+    page.get_by_role("button", name="Start camera").click()
+    page.locator(".person").first.wait_for()
+    shows(page.locator(".facts"), "WebAssembly")
+    shows(page.locator(".facts"), "WebGPU")

@@ -18,10 +18,9 @@ from mien.imaging import boxes, image
 from mien.imaging.image import RGB
 from mien.recognition.pipeline import Recognizer
 from mien.results import Faces
-from tests.browser.conftest import ROOT, STUDIO, Server
+from tests.browser.conftest import ROOT, STUDIO, Server, counts, shows
 
 SCREENS = ("/", "/photos", "/explain", "/landmarks", "/reactions", "/review", "/models")
-PATIENCE = 120_000
 Open = Callable[..., Any]
 
 
@@ -44,7 +43,7 @@ def live(page: Any, url: str, mode: str) -> Any:
     page.get_by_label("This device" if mode == "device" else "Server", exact=True).check(force=True)
     page.get_by_role("button", name="Start camera").click()
     person = page.locator(".person").first
-    person.wait_for(timeout=PATIENCE)
+    person.wait_for()
     return person
 
 
@@ -54,12 +53,12 @@ def test_live_finds_the_face_and_label_that_python_finds(
 ) -> None:
     page = chromium()
     person = live(page, server.url, mode)
-    assert python.label[0] in person.locator(".verdict").inner_text()
+    shows(person.locator(".verdict"), python.label[0])
     found = np.array([[float(v) for v in person.get_attribute("data-box").split()]], np.float32)
     assert boxes.iou(found, python.xyxy[:1])[0, 0] > 0.7
-    assert page.get_by_role("status").filter(has_text="Emotion recognition on").count() == 1
+    counts(page.get_by_role("status").filter(has_text="Emotion recognition on"), 1)
     page.get_by_role("button", name="Stop").click()
-    assert page.get_by_role("status").filter(has_text="Emotion recognition off").count() == 1
+    counts(page.get_by_role("status").filter(has_text="Emotion recognition off"), 1)
 
 
 @pytest.mark.parametrize("mode", ["server", "device"])
@@ -73,8 +72,8 @@ def test_photos_are_read_filtered_and_exported(
     page.get_by_label("This device" if mode == "device" else "Server", exact=True).check(force=True)
     files = [photo, tmp_path / "no face.png", tmp_path / "broken.jpg"]
     page.locator("input[type=file]").first.set_input_files(files)
-    page.get_by_text("3 of 3 read").wait_for(timeout=PATIENCE)
-    assert "1 failed" in page.get_by_text("3 of 3 read").inner_text()
+    page.get_by_text("3 of 3 read").wait_for()
+    shows(page.get_by_text("3 of 3 read"), "1 failed")
 
     expected = Recognizer()(photo)
     with page.expect_download() as caught:
@@ -97,23 +96,23 @@ def test_photos_are_read_filtered_and_exported(
     assert np.abs(drawn.astype(int) - original).max() > 60
 
     page.get_by_label("Label").select_option(expected.label[0])
-    assert page.locator(".gallery li").count() == 1
+    counts(page.locator(".gallery li"), 1)
     page.get_by_label("Label").select_option("")
     page.get_by_label("Answer").select_option("failed")
-    assert page.locator(".gallery li").count() == 1
+    counts(page.locator(".gallery li"), 1)
 
 
 def test_explanations_show_maps_side_by_side(server: Server, chromium: Open, photo: Path) -> None:
     page = chromium()
     page.goto(f"{server.url}/explain")
     page.locator("input[type=file]").first.set_input_files(photo)
-    page.get_by_text(re.compile("Face 1 of")).wait_for(timeout=PATIENCE)
+    page.get_by_text(re.compile("Face 1 of")).wait_for()
     page.get_by_role("checkbox", name="rise").check()
     page.get_by_role("button", name="Explain", exact=True).click()
-    page.locator(".maps article").nth(1).wait_for(timeout=PATIENCE)
+    page.locator(".maps article").nth(1).wait_for()
     for method in ("occlusion", "rise"):
         article = page.get_by_role("article", name=method)
-        assert article.get_by_text("mouth").count() == 1
+        counts(article.get_by_text("mouth"), 1)
         painted = article.locator("canvas").evaluate(
             "c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.filter((v, i) => i % 4 > 2 && v).length"
         )
@@ -126,7 +125,7 @@ def test_reactions_say_why_one_is_blocked(server: Server, chromium: Open, photo:
     page = chromium()
     page.goto(f"{server.url}/reactions")
     page.locator("input[type=file]").first.set_input_files(photo)
-    page.locator(".emoji").first.wait_for(timeout=PATIENCE)
+    page.locator(".emoji").first.wait_for()
     blocked = expected.blocked_emojis[0]
     page.get_by_role("button", name=f"{blocked} blocked").click(force=True)
     reason = next(one.reason for one in expected.decisions if one.emoji == blocked)
@@ -145,38 +144,38 @@ def test_this_device_works_offline_after_the_first_visit(own_server: Server, chr
     own_server.stop()
     page.goto(f"{own_server.url}/")
     person = live(page, own_server.url, "device")
-    assert python.label[0] in person.locator(".verdict").inner_text()
+    shows(person.locator(".verdict"), python.label[0])
 
 
 def test_live_comes_back_by_itself_when_the_server_does(own_server: Server, chromium: Open) -> None:
     page = chromium()
     live(page, own_server.url, "server")
     own_server.stop()
-    page.get_by_text("The server is gone.").wait_for(timeout=PATIENCE)
+    page.get_by_text("The server is gone.").wait_for()
     own_server.start()
-    page.get_by_text("The server is gone.").wait_for(state="detached", timeout=PATIENCE)
-    page.locator(".person").first.wait_for(timeout=PATIENCE)
+    page.get_by_text("The server is gone.").wait_for(state="detached")
+    page.locator(".person").first.wait_for()
 
 
 def test_a_refused_camera_is_explained(server: Server, chromium: Open) -> None:
     page = chromium(grant=False)
     page.goto(server.url)
     page.get_by_role("button", name="Start camera").click()
-    page.get_by_role("alert").filter(has_text="camera").wait_for(timeout=PATIENCE)
-    assert "choose a video file" in page.get_by_role("alert").first.inner_text()
+    page.get_by_role("alert").filter(has_text="camera").wait_for()
+    shows(page.get_by_role("alert").first, "choose a video file")
 
 
 def test_the_first_visit_says_what_this_is_before_anything_starts(server: Server, chromium: Open) -> None:
     page = chromium(informed=False)
     page.goto(server.url)
     dialog = page.get_by_role("dialog")
-    assert "does not know what a person feels" in dialog.inner_text()
-    assert "prohibited" in dialog.inner_text()
+    shows(dialog, "does not know what a person feels")
+    shows(dialog, "prohibited")
     assert page.locator("video").evaluate("v => v.srcObject === null")
     dialog.get_by_role("button").click()
     page.reload()
     page.get_by_role("button", name="Start camera").wait_for()
-    assert page.get_by_role("dialog").count() == 0
+    counts(page.get_by_role("dialog"), 0)
 
 
 def test_every_screen_is_accessible_and_fits_a_phone(server: Server, chromium: Open) -> None:
@@ -186,7 +185,7 @@ def test_every_screen_is_accessible_and_fits_a_phone(server: Server, chromium: O
         pytest.skip("needs axe-core: make web")
     for path in SCREENS:
         page.goto(f"{server.url}{path}")
-        page.locator("main h1").wait_for(timeout=PATIENCE)
+        page.locator("main h1").wait_for()
         page.add_script_tag(path=script)
         for theme in ("light", "dark"):
             page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
