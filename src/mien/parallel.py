@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -176,7 +177,10 @@ def connect(on: str, workers: int) -> tuple[Any, bool]:
     if not address:
         settings |= {"include_dashboard": False, "num_cpus": workers, "_node_ip_address": "127.0.0.1"}
     try:
-        ray.init(address=address, **settings)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the error below says it in one line
+            # Without 'local' Ray would look for any cluster that runs on this machine.
+            ray.init(address=address or "local", **settings)
     except Exception as error:  # Ray raises plain `Exception` when its servers do not come up
         why = str(error).strip().splitlines()[0]
         raise MienError(f"no Ray cluster answers at '{address or 'this machine'}': {why}; see: ray start") from error
