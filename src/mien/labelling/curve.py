@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 import numpy as np
+from scipy.stats import t as student
 
 from mien.labelling.loop import FIGURES, Plan, Point
 
@@ -17,7 +18,9 @@ COLOURS = ("#2f6fdb", "#8a8f98")
 def summarise(points: Sequence[Point], plan: Plan, facts: dict[str, Any]) -> dict[str, Any]:
     """Return the curve as plain data: every seed's figures, their means, and what choosing gains.
 
-    `gain` is the mean over the rounds after the first of the chosen arm's figure less the other's, a number a seed.
+    `gain` is the mean over the rounds after the first of the chosen arm's figure less the other's, a number a seed;
+    `interval` holds its mean 19 times in 20 by Student's t over the seeds (absent with one); `last` is that of the last
+    round.
     """
     arms = list(dict.fromkeys(point.arm for point in points))
     rounds = sorted({point.round for point in points})
@@ -44,15 +47,17 @@ def _round(points: Sequence[Point]) -> dict[str, Any]:
 
 
 def _gain(points: Sequence[Point], arms: Sequence[str], name: str) -> dict[str, Any]:
-    seeds = list(dict.fromkeys(p.seed for p in points))
-    each = []
-    for seed in seeds:
-        mean = [
-            np.mean([p.figures[name] for p in points if p.arm == arm and p.seed == seed and p.round > 0])
-            for arm in arms
-        ]
-        each.append(round(float(mean[0] - mean[1]), 5))
-    return {"mean": round(float(np.mean(each)), 5), "seeds": each}
+    seeds, rounds = (list(dict.fromkeys(getattr(p, of) for p in points)) for of in ("seed", "round"))
+    values = {(p.arm, p.seed, p.round): p.figures[name] for p in points}
+    gained = np.array(
+        [[values[arms[0], seed, n] - values[arms[1], seed, n] for n in rounds if n > 0] for seed in seeds]
+    )
+    each = gained.mean(axis=1)
+    out = {"mean": round(float(each.mean()), 5), "seeds": [round(float(one), 5) for one in each]}
+    if len(each) > 1:
+        half = float(student.ppf(0.975, len(each) - 1) * each.std(ddof=1) / np.sqrt(len(each)))
+        out["interval"] = [round(float(each.mean()) - half, 5), round(float(each.mean()) + half, 5)]
+    return {**out, "last": round(float(gained[:, -1].mean()), 5)}
 
 
 def svg(curve: dict[str, Any], figure: str) -> str:

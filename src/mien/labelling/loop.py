@@ -20,22 +20,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.curation.table import Origin, Table, open_table, write_table
-from mien.errors import DataError, RecipeError
+from mien.errors import DataError, RecipeError, UnknownNameError
 from mien.evaluation.classification import Answers, metrics
 from mien.labelling import queue
 from mien.labelling.annotators import Annotator
 from mien.labelling.apply import Rules, apply
 from mien.labelling.items import item_of
+from mien.labelling.learners import Learner
 from mien.labels import LabelSet
 from mien.remote.campaign import Campaign, Limits
 from mien.remote.ledger import Ledger
-from mien.training import checkpoint
-from mien.training.job import Inputs
-from mien.training.recipe import Recipe
-from mien.training.run import train
-from mien.training.scoring import probabilities
 
 FIGURES = ("accuracy", "balanced_accuracy", "macro_f1", "nll")
+#: Strategies that one model can follow among faces without labels.
+CHOICES = tuple(by for by in queue.CHOICES if by not in ("disagreement", "label_error"))
 Float = NDArray[np.float32]
 
 
@@ -53,6 +51,8 @@ class Plan:
         strata: whether each predicted label gets an equal share of a round.
         pool: faces of the train split that take part; None is all.
         val: faces of the val split that judge; None is all.
+        known: whether only faces take part whose label the table knows, since an oracle is silent about the others.
+        without: labels whose faces are left out of pool and val, such as one that is too rare to be judged on.
     """
 
     by: str = "margin"
@@ -64,6 +64,8 @@ class Plan:
     strata: bool = False
     pool: int | None = None
     val: int | None = None
+    known: bool = False
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,9 +90,7 @@ class Point:
 def run(
     table: Table,
     out: Path,
-    recipe: Recipe,
-    head: str,
-    labels: LabelSet,
+    learner: Learner,
     annotator: Annotator,
     plan: Plan,
     *,
@@ -102,9 +102,7 @@ def run(
     Args:
         table: rows of train (the pool) and val (the judge).
         out: folder of the loop.
-        recipe: of one training; its seed is replaced by the loop's.
-        head: whose figures are drawn.
-        labels: the head's label set.
+        learner: what is trained each round.
         annotator: who labels the faces.
         plan: see `Plan`.
         limits: of the annotator.
@@ -112,14 +110,21 @@ def run(
 
     Raises:
         DataError: the table has too few rows.
-        RecipeError: the folder holds a loop of another plan.
+        RecipeError: the folder holds a loop of another plan or learner.
+        UnknownNameError: no such strategy, or none that a loop can follow.
     """
+    arms = list(dict.fromkeys(name for name in (plan.by, plan.against) if name))
+    for arm in arms:
+        if arm not in CHOICES:
+            raise UnknownNameError("strategy of a loop", arm, CHOICES)
+    # Checked first, so that a plan that cannot be carried out leaves no folder that refuses the next one.
+    work = _Work(table, out, learner, annotator, plan, limits or Limits())
     out.mkdir(parents=True, exist_ok=True)
-    _same_plan(out, plan, recipe, annotator)
-    work = _Work(table, out, recipe, head, labels, annotator, plan, limits or Limits())
+    _same_plan(out, plan, learner, annotator)
+    work.link(table.root)
     points: list[Point] = []
     for seed in plan.seeds:
-        for arm in dict.fromkeys(name for name in (plan.by, plan.against) if name):
+        for arm in arms:
             for point in work.curve(arm, seed):
                 tell(point)
                 points.append(point)
@@ -130,23 +135,26 @@ class _Work:
     """The rows of a loop and what is done with them."""
 
     def __init__(
-        self, table: Table, out: Path, recipe: Recipe, head: str, labels: LabelSet, annotator: Annotator, plan: Plan,
-        limits: Limits,
-    ) -> None:  # fmt: skip
-        self.out, self.recipe, self.head, self.labels = out, recipe, head, labels
+        self, table: Table, out: Path, learner: Learner, annotator: Annotator, plan: Plan, limits: Limits
+    ) -> None:
+        self.out, self.learner, self.labels = out, learner, learner.labels
         self.annotator, self.plan, self.limits, self.origin = annotator, plan, limits, table.origin
-        rows = list(table.rows())
-        train = [row for row in rows if row["split"] == "train" and not row["ignore"]]
-        val = [row for row in rows if row["split"] == "val" and queue.known_label(row, labels) is not None]
+        told = [(row, queue.known_label(row, self.labels)) for row in table.rows() if not row["ignore"]]
+        told = [(row, label) for row, label in told if label not in plan.without]
+        train = [row for row, label in told if row["split"] == "train" and (label is not None or not plan.known)]
+        val = [row for row, label in told if row["split"] == "val" and label is not None]
         self.pool, self.val = _some(train, plan.pool), _some(val, plan.val)
         needed = plan.start + plan.rounds * plan.budget
         if len(self.pool) < needed or not self.val:
             raise DataError(
-                f"the loop needs {needed} faces in train and some with a label in val; '{table.path}' has "
-                f"{len(self.pool)} and {len(self.val)}"
+                f"the loop needs {needed} faces in train and some with a label over '{self.labels.name}' in val; "
+                f"'{table.path}' has {len(self.pool)} and {len(self.val)}"
             )
+
+    def link(self, root: Path) -> None:
+        """Put the pictures into the loop's folder, where its tables look for them."""
         for row in [*self.pool, *self.val]:
-            _link(table.root / row["image"], out / row["image"])
+            _link(root / row["image"], self.out / row["image"])
 
     def curve(self, arm: str, seed: int) -> Sequence[Point]:
         """Run one arm with one seed; rounds that are done are read."""
@@ -176,20 +184,20 @@ class _Work:
             asyncio.run(self._annotate(ledger, hidden))
             labelled = stem.with_suffix(".parquet")
             applied = apply(blank, labelled, ledger.answers(), self.labels, Rules(replace=True))
-        recipe = self.recipe.model_copy(update={"seed": seed})
-        run = train(recipe, Inputs(_labelled_only(labelled, self.labels)), folder, resume=True, progress=False)
-        model = checkpoint.load(run.last)
-        on_val = probabilities(model, [self.out / row["image"] for row in self.val])[self.head]
+        on_pool, on_val = self.learner.learn(
+            _labelled_only(labelled, self.labels),
+            folder,
+            seed,
+            pool=[self.out / row["image"] for row in self.pool],
+            val=[self.out / row["image"] for row in self.val],
+        )
         known = [self.labels.index(queue.known_label(row, self.labels) or "") for row in self.val]
         answers = Answers(self.labels, on_val.astype(np.float64), np.array(known, np.int64))
         found = metrics(answers, np.ones((1, len(answers))))
-        on_pool = probabilities(model, [self.out / row["image"] for row in self.pool])[self.head]
         np.save(folder / "pool.npy", on_pool)
         figures = {name: round(float(found[name][0]), 5) for name in FIGURES}
         said = {"labels": applied.labelled, "figures": figures}
         (folder / "round.json").write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
-        for checkpoint_file in (run.best, run.last):
-            checkpoint_file.unlink(missing_ok=True)
 
     async def _annotate(self, ledger: Ledger, rows: Sequence[dict[str, Any]]) -> None:
         works = (self.annotator.work(item_of(row, self.out)) for row in rows)
@@ -247,11 +255,11 @@ def _link(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _same_plan(out: Path, plan: Plan, recipe: Recipe, annotator: Annotator) -> None:
+def _same_plan(out: Path, plan: Plan, learner: Learner, annotator: Annotator) -> None:
     """Refuse to go on with a folder that another plan began."""
-    said = {"plan": asdict(plan), "recipe": recipe.model_dump(mode="json"), "annotator": annotator.name}
+    said = {"plan": asdict(plan), **learner.facts(), "annotator": annotator.name}
     text = json.dumps(said, indent=2, sort_keys=True) + "\n"
     path = out / "plan.json"
     if path.exists() and path.read_text(encoding="utf-8") != text:
-        raise RecipeError(f"'{out}' holds a loop of another plan or recipe; give another folder")
+        raise RecipeError(f"'{out}' holds a loop of another plan or learner; give another folder")
     path.write_text(text, encoding="utf-8")
