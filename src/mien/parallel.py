@@ -24,6 +24,8 @@ Out = TypeVar("Out")
 KINDS = ("threads", "processes", "ray")
 #: Times that a batch is sent again when the worker or node that had it is gone.
 RETRIES = 3
+#: Times that a cluster of one's own is started: Ray gives its servers 30 seconds, which a busy machine may exceed.
+STARTS = 3
 
 
 def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
@@ -176,14 +178,20 @@ def connect(on: str, workers: int) -> tuple[Any, bool]:
     settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if not address:
         settings |= {"include_dashboard": False, "num_cpus": workers, "_node_ip_address": "127.0.0.1"}
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the error below says it in one line
-            # Without 'local' Ray would look for any cluster that runs on this machine.
-            ray.init(address=address or "local", **settings)
-    except Exception as error:  # Ray raises plain `Exception` when its servers do not come up
-        why = str(error).strip().splitlines()[0]
-        raise MienError(f"no Ray cluster answers at '{address or 'this machine'}': {why}; see: ray start") from error
+    starts = 1 if address else STARTS
+    for start in range(starts):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # the error below says it in one line
+                # Without 'local' Ray would look for any cluster that runs on this machine.
+                ray.init(address=address or "local", **settings)
+            break
+        except Exception as error:  # Ray raises plain `Exception` when its servers do not come up
+            ray.shutdown()
+            if start + 1 == starts:
+                why = str(error).strip().splitlines()[0]
+                where = address or "this machine"
+                raise MienError(f"no Ray cluster answers at '{where}': {why}; see: ray start") from error
     return ray, True
 
 

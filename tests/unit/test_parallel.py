@@ -1,12 +1,13 @@
 import itertools
+import sys
 import threading
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from mien.errors import UnknownNameError
-from mien.parallel import batches, map_batches
+from mien.errors import MienError, UnknownNameError
+from mien.parallel import batches, connect, map_batches
 
 
 def double(items: list[int]) -> list[int]:
@@ -53,3 +54,38 @@ def test_an_unknown_engine_and_an_empty_batch_are_refused() -> None:
         list(map_batches(double, [1], on="thread"))
     with pytest.raises(ValueError, match="at least one item"):
         list(batches([1], 0))
+
+
+class Slow:
+    """Stands for Ray on a machine so busy that its servers come up only at the third start."""
+
+    def __init__(self, fails: int) -> None:
+        self.fails, self.said = fails, list[str]()
+
+    def is_initialized(self) -> bool:
+        return False
+
+    def init(self, *, address: str, **_: object) -> None:
+        self.said.append(f"init {address}")
+        if self.fails:
+            self.fails -= 1
+            raise Exception("The current node timed out during startup.\nMore.")
+
+    def shutdown(self) -> None:
+        self.said.append("shutdown")
+
+
+def test_a_cluster_of_ones_own_that_does_not_come_up_is_started_again_and_a_cluster_elsewhere_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setitem(sys.modules, "ray", busy := Slow(2))
+    assert connect("ray", 2) == (busy, True)
+    assert busy.said == ["init local", "shutdown", "init local", "shutdown", "init local"]
+    monkeypatch.setitem(sys.modules, "ray", Slow(9))
+    with pytest.raises(MienError, match="no Ray cluster answers at 'this machine': The current node timed out"):
+        connect("ray", 2)
+    monkeypatch.setitem(sys.modules, "ray", gone := Slow(9))
+    with pytest.raises(MienError, match="no Ray cluster answers at 'ray://there:1'"):
+        connect("ray://there:1", 2)
+    assert gone.said == ["init ray://there:1", "shutdown"]
