@@ -58,10 +58,10 @@ def lines(
         return left + (x - x0) / (x1 - x0 or 1) * width, top + height - (y - y0) / (y1 - y0 or 1) * height
 
     parts = [f'<rect x="{left}" y="{top}" width="{width}" height="{height}" fill="none" stroke="var(--line)"/>']
-    for share in np.linspace(0, 1, 6):
-        x, y = x0 + share * (x1 - x0), y0 + share * (y1 - y0)
-        px, py = place(x, y)
-        parts.append(f'<text x="{px:.1f}" y="{top + height + 16}" text-anchor="middle">{x:.3g}</text>')
+    for x in _ticks(x0, x1):
+        parts.append(f'<text x="{place(x, y0)[0]:.1f}" y="{top + height + 16}" text-anchor="middle">{x:.3g}</text>')
+    for y in _ticks(y0, y1):
+        py = place(x0, y)[1]
         parts.append(f'<text x="{left - 6}" y="{py + 4:.1f}" text-anchor="end">{y:.3g}</text>')
         parts.append(f'<path d="M{left} {py:.1f}h{width}" stroke="var(--line)" stroke-width=".6"/>')
     if diagonal:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from lightning.pytorch import Callback, LightningModule, Trainer
 from numpy.typing import NDArray
+from scipy.signal import savgol_filter
 
 from mien import charts, html
 from mien.errors import RecipeError
@@ -34,7 +35,7 @@ class Curve:
         rates: learning rate of each step ``(n,)``, rising evenly on a log scale.
         losses: of each step's batch before the step ``(n,)``.
         smooth: exponential mean of the losses, corrected for its start ``(n,)``.
-        suggestion: rate at which the smoothed loss falls fastest a decade, before its lowest point.
+        suggestion: rate about which the loss falls fastest over a decade, before the smoothed loss is lowest.
         exploded: whether the loss grew out of bounds before the highest rate was reached.
     """
 
@@ -135,12 +136,22 @@ def _read(climb: _Climb) -> Curve:
     if not np.isfinite(losses[: min(10, len(losses))]).all():
         raise RecipeError(f"the loss is no number at a rate of {climb.low:g} already; begin lower, or look at the data")
     # What came after the first loss that is no number says nothing.
+    exploded = len(climb.losses) < climb.steps
     losses = losses[: len(losses) if np.isfinite(losses).all() else int(np.argmin(np.isfinite(losses)))]
     rates = climb.low * climb.factors[: len(losses)]
     smooth = smoothed(losses)
     lowest = max(int(smooth.argmin()), 2)
-    slope = np.gradient(smooth, np.log10(rates))[: lowest + 1]
-    return Curve(rates, losses, smooth, float(rates[int(slope.argmin())]), len(climb.losses) < climb.steps)
+    return Curve(rates, losses, smooth, float(rates[int(_slope(rates, losses)[: lowest + 1].argmin())]), exploded)
+
+
+def _slope(rates: NDArray[np.float64], losses: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return by how much the loss of batches rises a decade ``(n,)``: of a straight line through a decade about each.
+
+    The step from one batch to the next says more about the batches than about the rate.
+    """
+    decades = np.log10(rates)
+    wide = int(min(max(1 / (decades[1] - decades[0]), 5), len(losses))) // 2 * 2 - 1
+    return np.asarray(savgol_filter(losses, wide, 1, deriv=1, delta=float(decades[1] - decades[0])), np.float64)
 
 
 def picture(curve: Curve) -> str:

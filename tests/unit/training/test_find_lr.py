@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from mien.cli.main import app
 from mien.curation.table import Table
 from mien.errors import RecipeError
-from mien.training.find_lr import find, picture, smoothed
+from mien.training.find_lr import _Climb, _read, find, picture, smoothed
 from mien.training.job import Inputs, Job
 from mien.training.recipe import parse
 
@@ -66,6 +66,16 @@ def test_below_the_edge_nothing_explodes_and_all_rates_are_tried(plain: dict[str
     assert not found.exploded
     np.testing.assert_allclose(found.rates, np.geomspace(1e-5, 1e-2, 30))
     assert (np.diff(found.losses) < 0).all()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_batches_that_differ_much_do_not_move_the_suggestion_from_where_the_loss_falls(seed: int) -> None:
+    climb = _Climb(1e-4, 10.0, 100)
+    decades = np.log10(1e-4 * climb.factors)
+    noise = np.random.default_rng(seed).normal(0, 0.3, 100) * (decades > -1.3)
+    falling = 2 - 1.2 / (1 + np.exp(-6 * (decades + 1))) + np.exp(8 * (decades - 0.6))
+    climb.losses = (falling + noise).tolist()
+    assert abs(np.log10(_read(climb).suggestion) + 1) < 0.5
 
 
 def test_the_smoothed_loss_is_the_weighted_mean_of_what_was_seen() -> None:
