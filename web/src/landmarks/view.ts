@@ -89,13 +89,13 @@ export class CloudView {
   }
 }
 
-/** Turn values into colours from blue (low) over green to yellow (high); equal ones are all alike. */
-export function colours(values: Float32Array, low: number, high: number): Float32Array {
+/** Turn values into colours from blue (low) over green to yellow (high); equal ones are all alike. Light grounds get darker ones. */
+export function colours(values: Float32Array, low: number, high: number, dark: boolean): Float32Array {
   const out = new Float32Array(values.length * 3);
   const tone = new Color();
   values.forEach((value, k) => {
     const part = high > low ? Math.min(Math.max((value - low) / (high - low), 0), 1) : 0;
-    tone.setHSL(0.62 - 0.47 * part, 0.75, 0.5);
+    tone.setHSL(0.62 - 0.47 * part, 0.75, dark ? 0.5 : 0.45 - 0.15 * part);
     out.set([tone.r, tone.g, tone.b], 3 * k);
   });
   return out;
