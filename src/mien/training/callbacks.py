@@ -9,7 +9,9 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import WeightAveraging
 from rich.console import Console
+from torch import Tensor
 
 from mien.errors import RecipeError
 from mien.training.job import Job
@@ -69,6 +71,36 @@ class Provenance(Callback):
             "epoch": trainer.current_epoch,
             "metrics": {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")},
         }
+
+
+class EpochAverage(WeightAveraging):
+    """Judges and saves the mean of the weights at the end of each epoch (SWA; Izmailov et al. 2018).
+
+    Statistics of batch norms are averaged likewise; the paper passes over the data once more for them instead.
+
+    Args:
+        start: epochs before the first whose weights count; until then the weights are judged and saved as they are.
+    """
+
+    def __init__(self, start: int) -> None:
+        def mean(averaged: Tensor, current: Tensor, epochs: Tensor | int) -> Tensor:
+            """Return the mean over the epochs that count; `epochs` are over before this one."""
+            counted = max(int(epochs) - start, 0)
+            return averaged + (current - averaged) / (counted + 1)
+
+        super().__init__(avg_fn=mean)
+        self.ends = False
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Take the weights in after the last batch, so that the validation that follows judges them too."""
+        self.ends = trainer.is_last_batch
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+
+    def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
+        """Say whether the step was the last of its epoch."""
+        return step_idx is not None and self.ends
 
 
 class Snapshots(Callback):

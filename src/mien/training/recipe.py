@@ -103,6 +103,8 @@ class Run(Section):
         devices: processes (or GPUs) that share a batch.
         threads: torch's threads; 0 leaves torch's own choice.
         ema: decay of the moving average of the weights that is judged and saved; 0 is off.
+        swa: part of the run from which on the mean of the weights at the end of each epoch is judged and saved instead
+            of `ema`; 0 is off.
         monitor: validation figure that picks the best checkpoint; larger is better unless it ends in `loss`.
         patience: epochs without gain after which the run stops; 0 is never.
         validate_every: epochs between validations.
@@ -117,6 +119,7 @@ class Run(Section):
     devices: int = Field(1, ge=1)
     threads: int = Field(0, ge=0)
     ema: float = Field(0.999, ge=0, lt=1)
+    swa: float = Field(0.0, ge=0, lt=1)
     monitor: str = "val/loss"
     patience: int = Field(0, ge=0)
     validate_every: int = Field(1, ge=1)

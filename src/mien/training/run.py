@@ -21,7 +21,7 @@ from lightning.pytorch.loggers import CSVLogger
 
 from mien.errors import RecipeError
 from mien.training import placement, trackers
-from mien.training.callbacks import FiniteLoss, Provenance, Report, Reseed, Snapshots
+from mien.training.callbacks import EpochAverage, FiniteLoss, Provenance, Report, Reseed, Snapshots
 from mien.training.faults import explained
 from mien.training.job import Inputs, Job
 from mien.training.recipe import TASKS, Recipe, parse
@@ -149,7 +149,9 @@ def _callbacks(recipe: Recipe, job: Job, out: Path, progress: bool) -> list[Call
     mode = "min" if run.monitor.endswith("loss") else "max"
     common: dict[str, Any] = {"dirpath": out, "enable_version_counter": False, "auto_insert_metric_name": False}
     chosen: list[Callback] = [Reseed(recipe.seed), FiniteLoss(), Provenance(recipe, job)]
-    if run.ema:
+    if run.swa:
+        chosen.append(EpochAverage(int(run.swa * run.epochs)))
+    elif run.ema:
         chosen.append(EMAWeightAveraging(decay=run.ema))
     if run.patience:
         chosen.append(EarlyStopping(run.monitor, patience=run.patience, mode=mode))

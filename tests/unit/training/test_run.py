@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from mien.curation.table import Table
@@ -74,6 +75,31 @@ def test_a_killed_and_resumed_run_ends_with_the_weights_of_an_unbroken_one(
     assert whole.keys() == broken.keys()
     for name, value in whole.items():
         torch.testing.assert_close(broken[name], value, rtol=0, atol=0, msg=name)
+
+
+def test_the_equal_average_is_the_mean_of_the_weights_at_the_ends_of_the_epochs_that_count(
+    plain: dict[str, Any], table: Table, tmp_path: Path
+) -> None:
+    ends: list[dict[str, Tensor]] = []
+
+    class Ends(Callback):
+        def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: object) -> None:
+            if trainer.is_last_batch:
+                ends.append({name: value.clone() for name, value in pl_module.state_dict().items()})
+
+    settings = ["run.epochs=4", "run.swa=0.5"]
+    given = parse(plain, settings)
+    run.train(given, Inputs(table.path), tmp_path / "whole", progress=False, callbacks=[Ends()])
+    last = weights(tmp_path / "whole" / "last.ckpt")
+    for name, value in last.items():
+        if value.is_floating_point():
+            torch.testing.assert_close(value, (ends[2][name] + ends[3][name]) / 2, msg=name)
+
+    train(plain, table, tmp_path / "early", *settings, "run.epochs=2", "run.swa=0.9")
+    early = weights(tmp_path / "early" / "last.ckpt")
+    raw = torch.load(tmp_path / "early" / "last.ckpt", weights_only=True)["current_model_state"]
+    for name, value in early.items():
+        torch.testing.assert_close(value, raw[name], msg=name)
 
 
 def test_a_folder_with_a_run_is_not_overwritten_nor_resumed_with_another_recipe(
