@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -41,10 +44,15 @@ def cluster() -> Iterator[Any]:
         warnings.simplefilter("ignore")
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_worker_niceness", "0")  # not behind everything else that runs here
-        made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        head = {"num_cpus": 1, "include_dashboard": False, "ray_client_server_port": port}
+        made = Cluster(initialize_head=True, head_node_args=head)
         try:
             made.add_node(num_cpus=1)
             ray.init(address=made.address, log_to_driver=False, configure_logging=False)
+            made.clients = f"ray://127.0.0.1:{port}"
             yield made
         finally:
             ray.shutdown()
@@ -95,6 +103,23 @@ def test_cropping_gives_the_very_same_table_and_pictures(cluster: Any, photos: T
     assert here.failures == there.failures
     assert here.failures[0].startswith("05.jpg: not a picture")
     assert _files(tmp_path / "here") == _files(tmp_path / "there")
+
+
+def test_a_program_outside_the_cluster_gets_the_same_through_its_client_port(
+    cluster: Any, photos: Table, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "mien.cli.main"]
+    crop_, read = ["data", "crop", str(photos.root), "--size", "48"], ["predict", str(photos.path), "--crops"]
+    environment = {**os.environ, "RAY_CLIENT_MAX_CONNECTION_TIMEOUT_S": "300", "PYTHONWARNINGS": "ignore"}
+    for where, on in (("here", []), ("there", ["--on", cluster.clients])):
+        for arguments in ([*crop_, "-o", str(tmp_path / where)], [*read, "--csv", str(tmp_path / f"{where}.csv")]):
+            done = subprocess.run(
+                [*command, *arguments, *on], env=environment, capture_output=True, text=True, check=False, timeout=400
+            )
+            assert done.returncode == 1, done.stderr  # one photo is damaged
+            assert "Traceback" not in done.stderr
+    assert _files(tmp_path / "here") == _files(tmp_path / "there")
+    assert (tmp_path / "here.csv").read_bytes() == (tmp_path / "there.csv").read_bytes()
 
 
 def test_a_node_that_is_killed_in_the_middle_loses_nothing(cluster: Any, photos: Table, tmp_path: Path) -> None:
