@@ -225,10 +225,7 @@ class _Sinks:
         self._names.add(name)
         pixels = draw.annotate(image.read(path), faces)
         target = folder / f"{name}.{'png' if path.suffix.lower() == '.png' else 'jpg'}"
-        try:
-            image.write(pixels, target)
-        except OSError as error:
-            raise MienError(f"cannot write {target}: {error.strerror}") from error
+        image.write(pixels, target)
 
 
 def _print(faces: Faces) -> None:

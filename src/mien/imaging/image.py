@@ -119,11 +119,14 @@ def encode(image: RGB, format: Literal["jpg", "png", "webp"] = "png", *, quality
 
 
 def write(image: RGB, path: Path) -> None:
-    """Write RGB pixels to a file; the suffix chooses the format (jpg, png or webp)."""
+    """Write RGB pixels to a file, here or in a store; the suffix chooses the format (jpg, png or webp).
+
+    Raises:
+        DataError: it cannot be written.
+    """
     suffix = path.suffix.lower().lstrip(".")
     format: Literal["jpg", "png", "webp"] = "png" if suffix == "png" else "webp" if suffix == "webp" else "jpg"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encode(image, format))
+    storage.write(path, encode(image, format))
 
 
 def _file_bytes(path: Path) -> bytes:
