@@ -15,10 +15,12 @@ from mien.labelling.items import Item
 from mien.labels import LabelSet
 from mien.parallel import map_batches
 from mien.recognition.expression import ExpressionModel
+from mien.recognition.features import Features
 from mien.results import Detections
 
 Float = NDArray[np.float32]
 Box = tuple[float, float, float, float]
+AXES = 16
 
 
 class Ensemble:
@@ -58,6 +60,28 @@ class Ensemble:
         if not parts:
             raise DataError("there is nothing to score")
         return np.concatenate(parts, axis=1)
+
+    def features(self, items: Iterable[Item], progress: Callable[[int], None] = lambda done: None) -> Float:
+        """Return what the first model sees in each face before it answers, on its axes of most variance ``(n, 16)``.
+
+        Few axes keep the choice of thousands among a hundred thousand faces within seconds.
+        """
+        from sklearn.decomposition import PCA
+
+        model = self.models[0]
+        sight = Features(model.session.folder)
+
+        def batch(part: Sequence[Item]) -> Float:
+            pictures = [imaging.read(item.path) for item in part]
+            return sight.of(list(_crops(model, pictures, [item.box for item in part])))
+
+        parts: list[Float] = []
+        for seen in map_batches(batch, items, size=64, workers=2):
+            parts.append(seen)
+            progress(sum(map(len, parts)))
+        found = np.concatenate(parts)
+        axes = PCA(min(AXES, *found.shape), svd_solver="covariance_eigh")
+        return np.asarray(axes.fit_transform(found), np.float32)
 
     def _batch(self, items: Sequence[Item]) -> Float:
         return self.members([imaging.read(item.path) for item in items], [item.box for item in items])

@@ -43,6 +43,7 @@ def build(
     """
     rows = queue.pool(table, ensemble.labels, pool)
     members = ensemble.pool((item_of(row, table.root) for _, row in rows), progress)
+    features = ensemble.features((item_of(row, table.root) for _, row in rows), progress) if by == "coreset" else None
     known = known_index(rows, ensemble.labels)
     mean = members.mean(axis=0)
     names: Sequence[str | None] | None = None
@@ -50,7 +51,7 @@ def build(
         names = [ensemble.labels.labels[i] for i in mean.argmax(axis=1)]
     elif strata == "label":
         names = [None if i < 0 else ensemble.labels.labels[i] for i in known]
-    picked, values = queue.choose(by, members, budget, known=known, strata=names, seed=seed)
+    picked, values = queue.choose(by, members, budget, known=known, features=features, strata=names, seed=seed)
     facts = {
         "by": by, "budget": budget, "pool": pool, "strata": strata, "seed": seed, "scored": len(rows),
         "models": ensemble.digests, "table_digest": table.digest(),

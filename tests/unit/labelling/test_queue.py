@@ -18,6 +18,7 @@ from mien.curation.table import Table, write_table
 from mien.errors import DataError, UnknownNameError
 from mien.imaging import image
 from mien.labelling import acquisition, queue
+from mien.labelling.items import item_of
 from mien.labelling.scoring import Ensemble
 from mien.labelling.selection import build
 
@@ -143,6 +144,21 @@ def test_val_and_test_rows_are_never_queued(tmp_path: Path, rng: np.random.Gener
     assert again.facts["by"] == "entropy"
     labelled = build(table, tmp_path / "e.parquet", ensemble, by="label_error", budget=9, pool="labelled")
     assert {row["key"] for row in labelled.rows} == {"images/0.png", "images/3.png"}
+
+
+def test_coreset_covers_what_the_model_sees(tmp_path: Path, rng: np.random.Generator, tiny_expression: Path) -> None:
+    rows: list[dict[str, Any]] = []
+    flat = rng.integers(0, 256, (3, 48, 48, 3), dtype=np.uint8)
+    for i in range(30):  # three pictures, ten copies of each
+        image.write(flat[i % 3], tmp_path / f"images/{i}.png")
+        rows.append({"image": f"images/{i}.png", "source": "made", "split": "train"})
+    table = write_table(tmp_path / "table.parquet", rows)
+    ensemble = Ensemble([str(tiny_expression)], EKMAN)
+    seen = ensemble.features(item_of(row, tmp_path) for row in table.rows())
+    assert len(seen) == 30
+    np.testing.assert_allclose(seen[:3], seen[3:6], atol=1e-4)
+    found = build(table, tmp_path / "q.parquet", ensemble, by="coreset", budget=3)
+    assert {int(Path(row["image"]).stem) % 3 for row in found.rows} == {0, 1, 2}, "a copy covers its copies"
 
 
 def test_a_table_without_rows_to_ask_about_says_so(tmp_path: Path, tiny_expression: Path) -> None:
