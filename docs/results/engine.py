@@ -144,13 +144,21 @@ def curve(found: dict[str, Any]) -> str:
         rows.append(cells)
     head = ["labels", *(f"accuracy, {name}" for name in names), *(f"balanced, {name}" for name in names)]
     gains = [
-        f"{name.replace('_', ' ')} {100 * gain['mean']:+.1f} points "
-        f"({', '.join(f'{100 * one:+.1f}' for one in gain['seeds'])})"
+        [
+            name.replace("_", " "),
+            f"{100 * gain['mean']:+.1f} ({100 * gain['interval'][0]:+.1f} to {100 * gain['interval'][1]:+.1f})",
+            ", ".join(f"{100 * one:+.1f}" for one in gain["seeds"]),
+            f"{100 * gain['last']:+.1f}",
+        ]
         for name, gain in found.get("gain", {}).items()
         if name != "nll"
     ]
-    said = f"\n`{names[0]}` less `{names[-1]}`, mean of the rounds after the first (each seed): {'; '.join(gains)}.\n"
-    return table(head, rows) + said
+    said = (
+        f"\n`{names[0]}` less `{names[-1]}` in points, mean of the rounds after the first, with its 95 % interval over "
+        f"{len(found['plan']['seeds'])} seeds:\n\n"
+    )
+    gained = table(["figure", "gain (interval)", "each seed", "last round"], gains)
+    return table(head, rows) + said + gained
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
