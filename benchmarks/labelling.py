@@ -30,6 +30,7 @@ from mien import labels as label_sets
 from mien.curation.table import open_table, write_table
 from mien.imaging import image
 from mien.labelling import queue
+from mien.labelling.scoring import AXES
 
 ROOT = Path(__file__).resolve().parents[1]
 SET = "ekman7"
@@ -124,6 +125,7 @@ def choose(folder: Path) -> dict[str, float]:
     rng = np.random.default_rng(0)
     members = rng.dirichlet(np.full(7, 0.5), (4, SCORES)).astype(np.float32)
     known = rng.integers(0, 7, SCORES)
+    features = rng.standard_normal((SCORES, AXES), dtype=np.float32)
     rows = [{"image": f"images/{i}.png", "source": "made", "split": "train"} for i in range(SCORES)]
     table = open_table(write_table(folder / "large.parquet", rows).path)
     labels = label_sets.get(SET)
@@ -132,7 +134,7 @@ def choose(folder: Path) -> dict[str, float]:
     for by in queue.CHOICES:
         start = time.perf_counter()
         pool = queue.pool(table, labels, "all")
-        picked, values = queue.choose(by, members, COUNT, known=known, strata=strata, seed=1)
+        picked, values = queue.choose(by, members, COUNT, known=known, features=features, strata=strata, seed=1)
         mean = members.mean(axis=0)[picked]
         queue.write(
             folder / "large.queue.parquet", table, labels, [pool[i] for i in picked], values, mean,
