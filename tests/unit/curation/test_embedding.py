@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from sklearn.covariance import LedoitWolf
 
-from mien.curation import embedding
+from mien.curation import embedding, neighbours
 from mien.curation.duplicates import find
 from mien.curation.importing import import_dataset
 from mien.curation.table import Table
 from mien.imaging import align
 from mien.imaging import image as imaging
+from mien.recognition.features import Features
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def test_whitened_cosines_are_those_of_the_shrunk_covariance_and_zeros_stay_zero
 
 
 def test_links_join_what_a_comparison_of_all_pairs_joins_over_blocks(rng: np.random.Generator) -> None:
-    count = embedding.CHUNK + 200
+    count = neighbours.CHUNK + 200
     vectors = rng.normal(size=(count, 32)).astype(np.float32)
     vectors[-50:] = vectors[:50] + 0.02 * vectors[50:100]
     assert embedding.links(vectors.copy(), 0.95) == [(at, count - 50 + at) for at in range(50)]
@@ -81,5 +82,5 @@ def test_nothing_is_like_a_picture_that_cannot_be_read(copies: Table) -> None:
 
 def test_features_are_those_of_the_whole_picture_at_the_models_size(photo: Path) -> None:
     pixels = imaging.read(photo)
-    features = embedding.Features("expression")
+    features = Features("expression")
     np.testing.assert_array_equal(features.of([pixels]), features.of([align.whole(pixels, features.size)]))
