@@ -90,6 +90,8 @@ results: $(DEV)/installed ## measure the models in the package and write the REA
 	$(DEV)/bin/mien evaluate expression $(TABLE) --protocol ferplus-majority --json docs/results/expression-ferplus.json
 	$(DEV)/bin/mien evaluate expression $(TABLE) --protocol hard --flip --json docs/results/expression-hard-flip.json
 	$(DEV)/bin/mien evaluate expression $(TABLE) --protocol hard --json docs/results/expression-hard.json
+	$(DEV)/bin/mien evaluate expression $(TABLE) --protocol hard --views ten --json docs/results/expression-hard-ten.json
+	$(DEV)/bin/mien evaluate expression $(TABLE) --protocol ferplus-majority --views ten --json docs/results/expression-ferplus-ten.json
 	for side in 320 640; do for detector in mien yunet; do MIEN_MODELS=$(MIEN_SHARED)/models $(DEV)/bin/mien evaluate \
 	  $$detector $(FACES)/faces.jsonl --side $$side --slices --robustness --json docs/results/face-$$detector-$$side.json; done; done
 	$(DEV)/bin/python benchmarks/judging.py $(TABLE) --checkpoint $(EXPRESSION) --photos $(FACES)/faces.jsonl
@@ -102,7 +104,7 @@ bench: $(DEV)/installed ## measure this machine
 docs: $(DEV)/installed ## build the documentation into out/site; a warning fails it
 	$(DEV)/bin/python -m documentation
 
-pages: $(DEV)/installed ## run every block of code on every page, and the notebooks
+pages: $(DEV)/installed ## run every block of code on every page, those that train too, and the notebooks
 	$(DEV)/bin/python -m pytest tests/docs
 
 notebooks: $(DEV)/installed ## run the notebooks and store their outputs in them

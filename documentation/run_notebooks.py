@@ -17,6 +17,8 @@ from documentation.notebooks import NOTEBOOKS, ROOT
 
 #: Bytes that a notebook with its outputs may have.
 LARGEST = 200_000
+#: The kernel tells programs that they may colour and animate; what is stored are plain lines.
+PLAIN = "import os; os.environ.update(TERM='dumb', NO_COLOR='1', COLUMNS='100'); os.environ.pop('FORCE_COLOR', None)"
 
 
 def run(path: Path, folder: Path) -> nbformat.NotebookNode:
@@ -25,12 +27,15 @@ def run(path: Path, folder: Path) -> nbformat.NotebookNode:
     (folder / "examples").mkdir(exist_ok=True)
     (folder / "examples" / "astronaut.jpg").write_bytes((ROOT / "examples" / "astronaut.jpg").read_bytes())
     programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    plain = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "100"}
-    environment = os.environ | plain | {"PATH": programs, "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PATH": programs, "OMP_NUM_THREADS": "1"}
     options = {"kernel_name": "python3", "resources": {"metadata": {"path": str(folder)}}}
-    client = NotebookClient(notebook, timeout=600, extra_arguments=["--log-level=ERROR"], **options)
+    arguments = ["--log-level=ERROR", f"--IPKernelApp.exec_lines={PLAIN}"]
+    client = NotebookClient(notebook, timeout=600, extra_arguments=arguments, **options)
     done = client.execute(env=environment)
-    printed = "".join(out.get("text", "") for cell in done.cells for out in cell.get("outputs", []))
+    streams = [out for cell in done.cells for out in cell.get("outputs", []) if out.output_type == "stream"]
+    for out in streams:
+        out.text = out.text.replace("\r\n", "\n")  # programs believe that they write to a terminal
+    printed = "".join(out.text for out in streams)
     wrong = [line for line in printed.splitlines() if line.startswith("mien: ")]  # `!` does not raise by itself
     if wrong:
         raise RuntimeError(f"{path.name}: {wrong[0]}")
