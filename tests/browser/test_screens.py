@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -232,30 +231,6 @@ def test_a_software_gpu_is_not_taken_and_the_screen_says_so(server: Server, chro
     if page.evaluate("navigator.gpu !== undefined"):
         shows(page.locator(".facts"), "WebGPU is only imitated here")
     assert not [url for url in fetched if "asyncify" in url and url.endswith(".wasm")]
-
-
-def test_webgpu_gives_the_scores_of_webassembly(server: Server, chromium: Open, photo: Path) -> None:
-    page = chromium(gpu=True)
-    page.goto(f"{server.url}/models")
-    if not page.evaluate("async () => !!(await navigator.gpu?.requestAdapter())"):
-        pytest.skip("this Chromium has no WebGPU, not even in software")
-    use_device(page)
-    scores = {}
-    for wanted in ("wasm", "webgpu"):
-        page.goto(f"{server.url}/models")
-        page.get_by_label("What the models run on").select_option(wanted)
-        page.get_by_role("link", name="Live", exact=True).click()
-        page.get_by_role("button", name="Start camera").click()
-        page.locator(".person").first.wait_for()
-        shows(page.locator(".facts"), "WebAssembly" if wanted == "wasm" else "WebGPU (WebGPU")
-        page.get_by_role("link", name="Photos", exact=True).click()
-        page.locator("input[type=file]").first.set_input_files(photo)
-        page.get_by_text("1 of 1 read").wait_for()
-        with page.expect_download() as caught:
-            page.get_by_role("button", name="JSON").click()
-        line = json.loads(Path(caught.value.path()).read_text(encoding="utf-8"))
-        scores[wanted] = np.array([*line["faces"][0]["scores"].values(), line["faces"][0]["confidence"]])
-    assert np.abs(scores["webgpu"] - scores["wasm"]).max() <= 1e-3
 
 
 def test_where_webgpu_is_wanted_but_not_there_webassembly_runs_and_the_screen_says_so(
