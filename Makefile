@@ -58,7 +58,7 @@ web: ## check, test and build the Studio (needs Node 20.19 or newer; without it 
 	@if ! command -v npm >/dev/null; then echo "npm is not installed: the Studio is not built"; exit 0; fi; \
 	cd web && npm ci --no-audit --no-fund && npm run check && npm test && npm run build
 
-EXPRESSION ?= runs/expression/best.ckpt
+EXPRESSION ?= runs/expression-tuned/best.ckpt
 FACE ?= runs/face/best.ckpt
 TABLE ?= out/fer2013
 FACES ?= $(MIEN_SHARED)/data/faces

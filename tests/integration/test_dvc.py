@@ -79,6 +79,7 @@ PROFILE = {
     "import": {"reader": "folder", "source": "raw", "options": ""},
     "crop": {"options": "--faces largest --size 16"},
     "train": {"recipe": "tiny.toml", "options": ""},
+    "tune": {"recipe": "tiny.toml", "options": "--epochs 1"},
     "evaluate": {"protocol": "hard", "max_leak": 1.0},
     "fit": {"options": "--photos photos/faces.jsonl"},
     "reproduce": {"tolerance": 1e-6},
