@@ -12,8 +12,8 @@ from tests.docs import pages
 ROOT = Path(__file__).resolve().parents[2]
 #: Commands that take many seconds even on made data; the pages that have them are left to `make pages`.
 LONG = re.compile(r"^(\$ )?(mien (train|explain|label|reproduce|landmarks|data audit)|dvc |ray )", re.MULTILINE)
-#: Pages that train on so little that they take half a minute of a processor each, and are run with all other tests.
-BRIEF = {"train-on-raf-ce.md", "train-for-social-media.md", "train-on-your-folder.md"}
+#: Pages that train on so little that a minute of a processor is enough, and are run with all other tests.
+BRIEF = {"own-model.md", "train-on-raf-ce.md", "train-for-social-media.md", "train-on-your-folder.md"}
 
 
 def _long(page: Path, text: str) -> bool:
