@@ -61,10 +61,11 @@ def evaluate(
     if not chosen:
         raise DataError(f"'{photos}' has no photos in split '{part}'")
     detector, threshold = _open(model, precision)
-    found = detection.evaluate_detector(detector, chosen, side, threshold=threshold, draws=draws)
+    boxes = detection.find(detector, chosen, side)
+    found = detection.report(chosen, boxes, side, threshold=threshold, draws=draws)
     title = f"{INFO.title}, {'held-out tenth' if part == 'val' else 'the other nine tenths'}"
     record = {"schema": 1, "model": model, "dataset": title, "split": part} | found.to_dict()
-    rows = detection_conditions.groups(detector, chosen, side, threshold=threshold) if groups else []
+    rows = detection_conditions.groups(chosen, boxes, threshold=threshold) if groups else []
     if conditions:
         with output.progress("worse photos") as advance:
             for row in detection_conditions.conditions(detector, chosen, side, threshold=threshold):

@@ -157,11 +157,16 @@ def evaluate_detector(
         threshold: the score at which the detector is used.
         draws: bootstrap draws for the intervals.
     """
+    return report(photos, find(detector, photos, side), side, threshold=threshold, draws=draws)
+
+
+def find(detector: Detector, photos: Sequence[Photo], side: int) -> list[Detections]:
+    """Look for faces in every photo, in groups, so that memory stays flat."""
     found: list[Detections] = []
     waiting = iter(photos)
-    while group := list(islice(waiting, 32)):  # in groups, so that memory stays flat
+    while group := list(islice(waiting, 32)):
         found.extend(detector.detect([imaging.read(photo.path) for photo in group], side))
-    return report(photos, found, side, threshold=threshold, draws=draws)
+    return found
 
 
 def report(

@@ -59,16 +59,14 @@ class Row:
         }
 
 
-def groups(detector: Detector, photos: Sequence[Photo], side: int, *, threshold: float) -> list[Row]:
+def groups(photos: Sequence[Photo], found: Sequence[Detections], *, threshold: float) -> list[Row]:
     """Score a detector by source of the photos and by height of the faces.
 
     Args:
-        detector: must give boxes of low scores too; see `detection.evaluate_detector`.
         photos: with their faces.
-        side: longest side that photos are resized to.
+        found: in each photo, with boxes of low scores; see `detection.find`.
         threshold: the score at which the detector is used.
     """
-    found = [detector.detect([imaging.read(photo.path)], side)[0] for photo in photos]
     rows = []
     for source in sorted({photo.source for photo in photos}):
         at = [i for i, photo in enumerate(photos) if photo.source == source]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mien.datasets.faces import Photo
+from mien.evaluation.detection import find
 from mien.evaluation.detection_conditions import CONDITIONS, TURN, conditions, groups
 from mien.results import Detections
 
@@ -49,7 +50,7 @@ class Bright:
 
 
 def test_faces_count_in_the_group_of_their_height_and_source(photo: Photo) -> None:
-    rows = {(row.kind, row.name): row for row in groups(Bright(), [photo], 640, threshold=0.5)}
+    rows = {(row.kind, row.name): row for row in groups([photo], find(Bright(), [photo], 640), threshold=0.5)}
     assert rows["source", "made"].faces == 2
     assert rows["source", "made"].ap.value == pytest.approx(1.0)
     assert (rows["height", "16 to 24 px"].faces, rows["height", "32 to 64 px"].faces) == (1, 1)
