@@ -10,6 +10,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mien.models.backbones import Backbone
 from mien.models.heads import Head
@@ -30,6 +31,8 @@ class Network(nn.Module):
         normalise: `picture` takes each picture's own mean and standard deviation out, so that light and contrast do
             not matter; `half` maps 0..255 to -1..1.
         evidence: for a head that weights its features by another head's probabilities, that head's name.
+        side: pictures are resized to it before anything else; 0 takes them as they come. A trunk that halves its maps
+            often sees more of a small crop that is enlarged, and every client still cuts the same small crop.
     """
 
     def __init__(
@@ -39,8 +42,10 @@ class Network(nn.Module):
         channels: Literal[1, 3],
         normalise: Normalisation = "picture",
         evidence: Mapping[str, str] | None = None,
+        side: int = 0,
     ) -> None:
         super().__init__()
+        self.side = side
         self.evidence = dict(evidence or {})
         self.backbone = backbone
         self.heads = nn.ModuleDict(heads)
@@ -62,10 +67,12 @@ class Network(nn.Module):
         return {name: free[name] for name in self.heads}
 
     def prepare(self, images: Tensor) -> Tensor:
-        """Turn pictures 0..255 into what the backbone takes: right channels, normalised, float."""
+        """Turn pictures 0..255 into what the backbone takes: right channels, its side, normalised, float."""
         x = images.float()
         if self.channels == 1 and x.shape[1] == 3:
             x = (x * self.get_buffer("grey")).sum(dim=1, keepdim=True)
+        if self.side and x.shape[-2:] != (self.side, self.side):
+            x = functional.interpolate(x, size=(self.side, self.side), mode="bilinear", align_corners=False)
         if self.normalise == "half":
             return x / 127.5 - 1.0
         centred = x - x.mean(dim=(1, 2, 3), keepdim=True)

@@ -5,9 +5,9 @@ Small crops fit in memory whole (FER-2013 is 74 MB), so a batch is one indexing 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ class Split:
         hard: a head's label to be judged against ``int64 (n,)``; -1 for none.
         weights: each row's share in the loss ``float32 (n,)``.
         groups: each row's subject or group, None where the table says none; they stay together in a fold.
+        taught: a head's answers by teachers ``float32 (n, classes)``, where they were asked once and for all.
     """
 
     images: Tensor
@@ -46,6 +47,7 @@ class Split:
     hard: dict[str, Tensor]
     weights: Tensor
     groups: tuple[str | None, ...]
+    taught: dict[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -57,12 +59,46 @@ class Split:
             "targets": {name: value[rows] for name, value in self.targets.items()},
             "hard": {name: value[rows] for name, value in self.hard.items()},
             "weights": self.weights[rows],
+            "taught": {name: value[rows] for name, value in self.taught.items()},
         }
 
     def subset(self, rows: NDArray[np.int64]) -> Split:
         """Return some rows as a split of its own."""
         part = self.batch(torch.from_numpy(rows))
         return Split(**part, groups=tuple(self.groups[row] for row in rows))
+
+
+def join(split: Split, images: Tensor) -> Split:
+    """Append pictures ``(m, channels, size, size)`` that nobody has labelled: no head has a target for them."""
+    count = len(images)
+
+    def empty(value: Tensor, filler: float) -> Tensor:
+        return torch.cat([value, value.new_full((count, *value.shape[1:]), filler)])
+
+    return Split(
+        torch.cat([split.images, images]),
+        {name: empty(value, float("nan")) for name, value in split.targets.items()},
+        {name: empty(value, -1) for name, value in split.hard.items()},
+        empty(split.weights, 1.0),
+        (*split.groups, *([None] * count)),
+    )
+
+
+def load_pictures(table: Table, split: str, *, size: int, channels: int) -> Tensor:
+    """Read the pictures of a split without their labels, ``uint8 (n, channels, size, size)``.
+
+    Raises:
+        DataError: the split is empty, or a picture does not decode or has the wrong size.
+    """
+    names = [row["image"] for row in table.read(["image"], split=split).to_pylist()]
+    if not names:
+        raise DataError(f"'{table.path}' has no rows in split '{split}'")
+    return torch.from_numpy(np.stack(_pictures([table.root / name for name in names], size, channels)))
+
+
+def _pictures(paths: Sequence[Path], size: int, channels: int) -> list[NDArray[np.uint8]]:
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(lambda path: _picture(path, size, channels), paths))
 
 
 def load_split(
@@ -80,8 +116,7 @@ def load_split(
         rows = [rows[i] for i in np.linspace(0, len(rows) - 1, limit).astype(int)]
     if not rows:
         raise DataError(f"'{table.path}' has no rows in split '{split}'; mien data split makes one")
-    with ThreadPoolExecutor(2) as pool:
-        pictures = list(pool.map(lambda row: _picture(table.root / row["image"], size, channels), rows))
+    pictures = _pictures([table.root / row["image"] for row in rows], size, channels)
     made = {
         name: reading.read(rows, target, f"head '{name}', split '{split}' of '{table.path}'")
         for name, target in targets.items()

@@ -1,4 +1,8 @@
-"""Distillation within a step: the teacher sees the very pictures that the student sees (Beyer et al. 2022)."""
+"""Distillation within a step: the teacher sees the very pictures that the student sees (Beyer et al. 2022).
+
+Or it was asked once about the plain pictures: then a step costs no more than without a teacher, and any number of
+teachers may stand behind the answer.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +29,12 @@ class Lesson:
     """What a student learns from its teacher.
 
     Attributes:
-        teacher: answers the augmented pictures.
+        teacher: answers the augmented pictures; None where the batches bring the answers along.
         temperature: see `losses.distillation`.
         share: of the teacher in a head's loss; 1 leaves the targets out.
     """
 
-    teacher: Teacher
+    teacher: Teacher | None
     temperature: float
     share: float
 
@@ -38,10 +42,18 @@ class Lesson:
         """Share the teacher with copies of the student: a moving average of its weights needs no second one."""
         return self
 
-    def losses(self, images: Tensor, logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the mean divergence a head that both have."""
-        with torch.no_grad():
-            answers = self.teacher(images)
+    def losses(self, images: Tensor, logits: Mapping[str, Tensor], taught: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the mean divergence a head that both have.
+
+        Args:
+            images: that the student has answered.
+            logits: its answers.
+            taught: what the batch brings along of the teacher's answers, probabilities a head.
+        """
+        answers = taught
+        if self.teacher is not None:
+            with torch.no_grad():
+                answers = self.teacher(images)
         return {
             name: masked(Distillation(logits[name].shape[1], self.temperature), logits[name], answers[name].float())
             for name in logits

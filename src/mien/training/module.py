@@ -22,6 +22,7 @@ from mien.training.recipe import Recipe
 
 Combination = Literal["fixed", "learned"]
 #: How figures of batches become those of an epoch: their mean by rows, over all processes.
+_TAUGHT = "taught "
 _OVER_EPOCH: dict[str, Any] = {"on_step": False, "on_epoch": True, "sync_dist": True}
 
 
@@ -111,15 +112,18 @@ class HeadsModule(LightningModule):
         """Return the combined loss of the heads on the augmented batch."""
         policy = self.policy.at(self.done())
         images = augment(batch["images"], policy, self.size(), self.points)
-        images, targets, weights = mix(images, batch["targets"], batch["weights"], policy)
+        taught = batch.get("taught", {})
+        wanted = batch["targets"] | {f"{_TAUGHT}{name}": value for name, value in taught.items()}
+        images, targets, weights = mix(images, wanted, batch["weights"], policy)
+        taught = {name: targets[f"{_TAUGHT}{name}"] for name in taught}
         images = images.contiguous(memory_format=torch.channels_last)
         logits = self.network(images)
-        taught = self.lesson.losses(images, logits) if self.lesson else {}
+        lessons = self.lesson.losses(images, logits, taught) if self.lesson else {}
         total = images.new_zeros(())
         for name, objective in self.objectives.items():
             loss = masked(objective.loss, logits[name], targets[name], weights)
-            if self.lesson and name in taught:
-                loss = (1 - self.lesson.share) * loss + self.lesson.share * taught[name]
+            if self.lesson and name in lessons:
+                loss = (1 - self.lesson.share) * loss + self.lesson.share * lessons[name]
             if name in self.uncertainty:
                 loss = torch.exp(-self.uncertainty[name]) * loss + self.uncertainty[name] / 2
             total = total + objective.weight * loss

@@ -1,37 +1,75 @@
-"""Fine-tuning: a network that begins with the weights of an earlier run instead of random ones."""
+"""Fine-tuning: a network that begins with the weights of an earlier run or a model folder instead of random ones."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from torch import Tensor, nn
+
+from mien import manifest
 from mien.errors import RecipeError
 from mien.models.network import Network
-from mien.training import checkpoint
+from mien.training import checkpoint, revival
+from mien.training.recipe import TASKS, parse
 
 _TRUNK = "backbone."
+_PREFIX = {"expression": "network.", "detection": "net."}
+#: What the export of a task divides the weights of its first layer by.
+_DIVIDED = {"detection": {"stem.0": 255.0}}
 
 
-def fine_tune(network: Network, path: Path, labels: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """Put a checkpoint's weights into a network, in place.
+def source(
+    path: Path, task: str, batches: Callable[[], Iterable[Tensor]]
+) -> tuple[nn.Module, Mapping[str, tuple[str, ...]]]:
+    """Load the network to start from, and its labels a head.
+
+    Args:
+        path: checkpoint of `mien train`, or a model folder that `mien export` wrote from one.
+        task: that it must have been trained for.
+        batches: what the network takes; the norms of a folder's network are measured on them (see `revival`).
+
+    Raises:
+        ModelError: no checkpoint and no model folder of mien.
+        RecipeError: it was trained for another task, or a folder holds no recipe.
+    """
+    if not path.is_dir():
+        found = checkpoint.load(path)
+        if found.recipe.task != task:
+            raise RecipeError(f"model.start: '{path}' was trained for '{found.recipe.task}', not for '{task}'")
+        return found.network, found.labels
+    facts = manifest.read(path)
+    if not facts.recipe or facts.recipe.get("task") != task:
+        raise RecipeError(f"model.start: '{path}' holds no network that `mien train` made for the task '{task}'")
+    network: nn.Module = TASKS.module(task).network(parse(facts.recipe))
+    state = revival.weights(path / facts.graphs["fp32"].file, _PREFIX[task])
+    revival.revive(network, state, batches(), divided=_DIVIDED.get(task, {}))
+    return network.eval(), {head.name: tuple(head.labels) for head in facts.heads}
+
+
+def fine_tune(
+    network: Network, path: Path, labels: Mapping[str, Sequence[str]], batches: Callable[[], Iterable[Tensor]]
+) -> tuple[str, ...]:
+    """Put the weights of a checkpoint or of a model folder into a network, in place.
 
     The backbone's must all fit. A head's are taken where the checkpoint has a head of that name with the same labels
     and shapes; the other heads keep their fresh weights.
 
     Args:
         network: freshly initialised.
-        path: checkpoint of `mien train`.
+        path: checkpoint of `mien train`, or a model folder.
         labels: of the network's heads, in the order of the outputs.
+        batches: pictures of the training data, see `source`.
 
     Returns:
         Names of the heads whose weights were taken.
 
     Raises:
-        ModelError: no checkpoint of mien.
+        ModelError: no checkpoint and no model folder of mien.
         RecipeError: its backbone is another one.
     """
-    found = checkpoint.load(path)
-    state, own = found.network.state_dict(), network.state_dict()
+    found, known = source(path, "expression", batches)
+    state, own = found.state_dict(), network.state_dict()
     trunk = {key: value for key, value in state.items() if key.startswith(_TRUNK)}
     wanted = {key for key in own if key.startswith(_TRUNK)}
     wrong = sorted(key for key in wanted ^ trunk.keys() if not key.endswith("num_batches_tracked"))
@@ -46,7 +84,7 @@ def fine_tune(network: Network, path: Path, labels: Mapping[str, Sequence[str]])
     for name in network.heads:
         keys = {key: value for key, value in state.items() if key.startswith(f"heads.{name}.")}
         mine = {key: value.shape for key, value in own.items() if key.startswith(f"heads.{name}.")}
-        alike = tuple(found.labels.get(name, ())) == tuple(labels[name])
+        alike = tuple(known.get(name, ())) == tuple(labels[name])
         if alike and {key: value.shape for key, value in keys.items()} == mine:
             taken |= keys
             kept.append(name)

@@ -69,6 +69,25 @@ class MeanTeacher:
         return {name: torch.stack([answer[name] for answer in answers if name in answer]).mean(dim=0) for name in names}
 
 
+def ask(teacher: Teacher, images: Tensor, batch: int = 256) -> dict[str, Tensor]:
+    """Ask a teacher about pictures as they are and mirrored, and return its mean answers a head ``(n, classes)``.
+
+    Args:
+        teacher: is asked in bfloat16.
+        images: ``uint8 (n, channels, h, w)``.
+        batch: pictures a question.
+    """
+    parts: dict[str, list[Tensor]] = {}
+    with torch.no_grad(), torch.autocast(images.device.type, torch.bfloat16):
+        for part in torch.split(images, batch):
+            views = [
+                teacher(view.float().contiguous(memory_format=torch.channels_last)) for view in (part, part.flip(-1))
+            ]
+            for name in views[0]:
+                parts.setdefault(name, []).append(torch.stack([view[name].float() for view in views]).mean(dim=0))
+    return {name: torch.cat(found) for name, found in parts.items()}
+
+
 def load(paths: Sequence[Path], heads: Labels) -> MeanTeacher:
     """Load teachers and check that they speak of the student's labels.
 

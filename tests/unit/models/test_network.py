@@ -72,3 +72,15 @@ def test_evidence_starts_as_no_evidence() -> None:
     head = Head(6, 3, evidence=4)
     features = torch.randn(5, 6)
     torch.testing.assert_close(head(features, torch.rand(5, 4)), head(features))
+
+
+def test_a_network_with_a_side_enlarges_its_crop_as_opencv_does(rng: np.random.Generator) -> None:
+    torch.manual_seed(0)
+    trunk = backbones.build("resnet", 1, widths=[8, 16], blocks=[1, 2])
+    heads = {"a": Head(16, 8)}
+    larger, plain = Network(trunk, heads, 1, side=32).eval(), Network(trunk, heads, 1).eval()
+    crops = rng.integers(0, 256, (3, 24, 24), dtype=np.uint8)
+    enlarged = np.stack([cv2.resize(c.astype(np.float32), (32, 32), interpolation=cv2.INTER_LINEAR) for c in crops])
+    expected = plain(torch.from_numpy(enlarged)[:, None])["a"]
+    torch.testing.assert_close(larger(torch.from_numpy(crops)[:, None])["a"], expected, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(larger(torch.from_numpy(enlarged)[:, None])["a"], expected)

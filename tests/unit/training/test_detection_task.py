@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -9,9 +10,12 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+import mien
 from mien.datasets.faces import Photo, held_out, read_photos
 from mien.errors import DataError, RecipeError
 from mien.models.face import FaceNet
+from mien.models.face_decode import FaceDetector
+from mien.runtime.session import open_graph
 from mien.training import checkpoint
 from mien.training import recipe as recipes
 from mien.training.detect_data import BatchNumbers, BatchPolicy, FaceCrops, PhotoCache
@@ -163,7 +167,20 @@ def test_a_larger_network_starts_where_a_smaller_one_ended(annotations: Path, tm
         detection.build(recipes.parse(less), inputs)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", ["face", "face-small"])
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
+def test_the_shipped_detector_is_trained_on_from_its_folder(annotations: Path, tmp_path: Path) -> None:
+    folder = Path(mien.__file__).parent / "assets" / "face"
+    shipped = {"widths": [16, 32, 64, 64, 96], "depths": [0, 2, 2, 1], "neck": 64, "compile": False}
+    recipe = recipes.parse(TINY | {"model": shipped | {"start": str(folder)}})
+    net: Any = detection.build(recipe, Inputs(table=annotations, cache=tmp_path)).module.network  # type: ignore[arg-type]
+    images = torch.randint(0, 256, (1, 96, 96, 3), dtype=torch.uint8)
+    ours = FaceDetector(net.eval())(images)
+    theirs = open_graph(folder / "model.onnx").run(None, {"image": images.numpy()})
+    for mine, graph in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine[:, :20], torch.from_numpy(graph[:, :20]), atol=0.01, rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["face", "face-small", "face-tuned"])
 def test_the_shipped_recipes_are_valid(name: str) -> None:
     recipe = recipes.load(Path(__file__).resolve().parents[3] / f"recipes/{name}.toml")
     assert isinstance(recipe, detection.DetectionRecipe)

@@ -23,3 +23,11 @@ def test_a_moving_average_of_the_student_shares_the_teacher() -> None:
     lesson = Lesson(Teacher(), temperature=2.0, share=0.5)
     copied = copy.deepcopy({"student": torch.zeros(1), "lesson": lesson})
     assert copied["lesson"].teacher is lesson.teacher
+
+
+def test_answers_that_were_given_once_teach_as_the_teacher_would() -> None:
+    pictures, logits = torch.rand(6, 1, 8, 8), {"expression": torch.randn(6, 2)}
+    asked = Lesson(Teacher(), temperature=2.0, share=0.5).losses(pictures, logits, {})
+    told = Lesson(None, temperature=2.0, share=0.5).losses(pictures, logits, Teacher()(pictures))
+    torch.testing.assert_close(told, asked)
+    assert Lesson(None, temperature=2.0, share=0.5).losses(pictures, logits, {}) == {}

@@ -242,14 +242,40 @@ def test_a_student_that_is_its_teacher_has_nothing_to_learn_and_another_one_has(
     module = run.prepare(parse(plain, taught), Inputs(table.path)).module
     student: Any = module.network
     pictures = torch.rand(16, 1, 16, 16) * 255
-    apart = module.lesson.losses(pictures, student.eval()(pictures))  # type: ignore[union-attr, operator]
+    apart = module.lesson.losses(pictures, student.eval()(pictures), {})  # type: ignore[union-attr, operator]
     student.load_state_dict(checkpoint.load(teacher).network.state_dict())
-    same = module.lesson.losses(pictures, student(pictures))  # type: ignore[union-attr, operator]
+    same = module.lesson.losses(pictures, student(pictures), {})  # type: ignore[union-attr, operator]
     assert apart.keys() == same.keys() == {"expression", "expression7"}
     for name, value in same.items():
         assert value.item() == pytest.approx(0.0, abs=1e-5)
         assert apart[name].item() > 1e-3
     assert train(plain, table, tmp_path / "student", *taught).best.exists()
+
+
+def test_teachers_that_are_asked_once_speak_of_every_row_and_of_pictures_without_labels(
+    plain: dict[str, Any], table: Table, tmp_path: Path
+) -> None:
+    teacher = train(plain, table, tmp_path / "teacher", "run.epochs=1").best
+    once = [f"teaching.teachers=['{teacher}']", "teaching.once=true", f"teaching.unlabelled='{table.path}'"]
+    job = run.prepare(parse(plain, once), Inputs(table.path))
+    split: Any = job.data.train  # type: ignore[union-attr]
+    labelled = len(split) // 2
+    assert job.summary["train rows"] == f"{labelled} and {labelled} without labels"
+    assert bool(split.targets["expression7"][labelled:].isnan().all())
+    assert bool((split.hard["expression7"][labelled:] == -1).all())
+    network: Any = checkpoint.load(teacher).network
+    with torch.no_grad():
+        first, second = (network(view)["expression7"].softmax(1) for view in (split.images, split.images.flip(-1)))
+    torch.testing.assert_close(split.taught["expression7"], (first + second) / 2, atol=0.02, rtol=0.02)
+    torch.testing.assert_close(split.taught["expression7"][:labelled], split.taught["expression7"][labelled:])
+    assert job.module.lesson.teacher is None  # type: ignore[union-attr]
+    outcome = train(plain, table, tmp_path / "student", *once, "run.epochs=4", "teaching.share=1.0")
+    assert outcome.best.exists()
+
+
+def test_pictures_without_labels_need_somebody_who_speaks_of_them(plain: dict[str, Any]) -> None:
+    with pytest.raises(RecipeError, match=r"need teaching\.teachers"):
+        parse(plain, ["teaching.unlabelled='somewhere'"])
 
 
 def test_folders_teach_too_and_teachers_of_other_labels_are_refused(

@@ -9,16 +9,21 @@ from pathlib import Path
 import cv2
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from mien.datasets.faces import read_photos, split
 from mien.errors import DataError, RecipeError
 from mien.models.face import FaceNet
 from mien.models.growth import grow
 from mien.training.detect_data import BatchPolicy, FaceCrops, FaceData, PhotoCache
-from mien.training.detect_loss import Weights
+from mien.training.detect_loss import FaceBatch, Weights
 from mien.training.detect_module import FaceModule
 from mien.training.job import Inputs, Job
 from mien.training.recipe import Recipe, Section
+from mien.training.start import source
+
+_SAMPLE = 24
+"""Batches that the norms of a model folder's network are measured on."""
 
 
 class Model(Section):
@@ -28,7 +33,7 @@ class Model(Section):
         widths: channels at strides 2, 4, 8, 16 and 32.
         depths: residual convolutions at strides 4, 8, 16 and 32.
         neck: channels of the top-down path.
-        start: checkpoint of a smaller network of the same kind to grow from.
+        start: checkpoint or model folder of a network of the same kind, as large or smaller, to grow from.
         compile: let torch compile the network: a third faster on a CPU after a minute of compiling.
     """
 
@@ -83,19 +88,22 @@ def network(recipe: DetectionRecipe) -> FaceNet:
     return FaceNet(recipe.model.widths, recipe.model.depths, recipe.model.neck)
 
 
-def _start(net: FaceNet, path: Path) -> None:
-    """Grow a network from a checkpoint.
+def _start(net: FaceNet, path: Path, crops: FaceCrops) -> None:
+    """Grow a network from that of a checkpoint or model folder.
 
     Raises:
-        RecipeError: the checkpoint's network is larger, or of another task.
+        RecipeError: that network is larger, or of another task.
     """
-    from mien.training import checkpoint
-
-    found = checkpoint.load(path)
+    found, _ = source(path, "detection", lambda: [_input(crops[number]) for number in range(_SAMPLE)])
     try:
-        grow(net, found.network.state_dict())
+        grow(net, found.state_dict())
     except ValueError as error:
         raise RecipeError(f"model.start: {path} does not fit into the network of this recipe: {error}") from error
+
+
+def _input(batch: FaceBatch) -> Tensor:
+    """Return what the network takes of a batch."""
+    return batch.images.permute(0, 3, 1, 2).float().div(255.0)
 
 
 def build(recipe: DetectionRecipe, inputs: Inputs) -> Job:
@@ -119,16 +127,17 @@ def build(recipe: DetectionRecipe, inputs: Inputs) -> Job:
     cache = PhotoCache(
         train, folder / f"photos-{digest.hexdigest()[:16]}-{recipe.photos.longest}.u8", recipe.photos.longest
     )
+    crops = FaceCrops(train, cache, recipe.batches, recipe.seed)
     net = network(recipe)
     if recipe.model.start:
-        _start(net, recipe.model.start)
+        _start(net, recipe.model.start, crops)
     net = net.to(memory_format=torch.channels_last)
     if recipe.model.compile:
         net.compile(dynamic=False)
     return Job(
         module=FaceModule(net, recipe, recipe.loss, held, side=recipe.judge.side, threshold=recipe.judge.threshold),
         data=FaceData(
-            FaceCrops(train, cache, recipe.batches, recipe.seed),
+            crops,
             len(held),
             recipe.photos.batches,
             recipe.photos.workers,

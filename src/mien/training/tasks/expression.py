@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
+from torch import Tensor
 
 from mien import labels as label_sets
 from mien import losses
@@ -18,7 +21,7 @@ from mien.models.heads import Head
 from mien.models.network import Network, Normalisation
 from mien.training import teachers
 from mien.training.augment import Augment
-from mien.training.data import CropData, Split, balancing_weights, fold, load_split
+from mien.training.data import CropData, Split, balancing_weights, fold, join, load_pictures, load_split
 from mien.training.data import counts as count_rows
 from mien.training.distillation import Lesson
 from mien.training.job import Inputs, Job
@@ -53,16 +56,18 @@ class Model(Section):
         options: of the backbone.
         dropout: before each head.
         normalise: `picture` or `half` (see `models.network`).
+        side: that the network enlarges (or shrinks) its pictures to; 0 takes crops as they are (see `models.network`).
         freeze: stages of the backbone, from the picture on, that stand still.
         unfreeze: epoch from which they move; 0 is never.
         checkpointing: recompute activations in the backward pass, for memory.
-        start: checkpoint to fine-tune: all of its backbone, and the heads of the same name and labels.
+        start: checkpoint or model folder to fine-tune: all of its backbone, and the heads of the same name and labels.
     """
 
     backbone: str = "resnet"
     options: dict[str, Any] = Field(default_factory=dict)
     dropout: float = Field(0.0, ge=0, lt=1)
     normalise: Normalisation = "picture"
+    side: int = Field(0, ge=0, le=1024)
     freeze: int = Field(0, ge=0)
     unfreeze: int = Field(0, ge=0)
     checkpointing: bool = False
@@ -106,11 +111,22 @@ class Teaching(Section):
         teachers: checkpoints and model folders; their mean answer teaches the heads that they share.
         temperature: by which both sides' logits are divided.
         share: of the teachers in a head's loss; the rest is the targets'.
+        once: ask them once about the plain pictures and their mirror images, instead of in every step about what the
+            student sees; a step then costs nothing more, however many teachers there are.
+        unlabelled: table of crops whose training split joins in without labels; the teachers alone speak of them.
     """
 
     teachers: tuple[str, ...] = ()
     temperature: float = Field(3.0, gt=0)
     share: float = Field(0.7, gt=0, le=1)
+    once: bool = False
+    unlabelled: Path | None = None
+
+    @model_validator(mode="after")
+    def _somebody_teaches(self) -> Self:
+        if (self.once or self.unlabelled) and not self.teachers:
+            raise ValueError("teaching.once and teaching.unlabelled need teaching.teachers")
+        return self
 
 
 class ExpressionRecipe(Recipe):
@@ -170,7 +186,7 @@ def network(recipe: ExpressionRecipe) -> Network:
         for name, head in recipe.heads.items()
     }
     evidence = {name: head.evidence for name, head in recipe.heads.items() if head.evidence}
-    return Network(backbone, heads, recipe.crops.channels, recipe.model.normalise, evidence)
+    return Network(backbone, heads, recipe.crops.channels, recipe.model.normalise, evidence, recipe.model.side)
 
 
 def load_splits(recipe: ExpressionRecipe, table: Table, limit: int | None = None) -> tuple[Split, Split]:
@@ -211,19 +227,18 @@ def assemble(recipe: ExpressionRecipe, train: Split, val: Split, data_digest: st
     """
     model = network(recipe)
     labels = {name: label_sets.get(head.labels).labels for name, head in recipe.heads.items()}
-    summary = {"train rows": f"{len(train):,}", "val rows": f"{len(val):,}"}
+    labelled = len(train)
+    summary = {}
     if recipe.model.start:
-        kept = fine_tune(model, recipe.model.start, labels)
+        kept = fine_tune(model, recipe.model.start, labels, lambda: _sample(train.images))
         summary["fine-tunes"] = f"{recipe.model.start} (heads: {', '.join(kept) or 'none'})"
     model = model.to(memory_format=torch.channels_last)
     objectives = {name: _objective(name, head, train) for name, head in recipe.heads.items()}
     balance = recipe.sampling.balance
-    teaching = recipe.teaching
-    lesson = None
-    if teaching.teachers:
-        teacher = teachers.load([Path(path) for path in teaching.teachers], labels)
-        lesson = Lesson(teacher, teaching.temperature, teaching.share)
+    lesson, train = _lesson(recipe, train, labels)
     parameters = sum(p.numel() for p in model.parameters())
+    rows = f"{labelled:,}" + (f" and {len(train) - labelled:,} without labels" if len(train) > labelled else "")
+    summary = {"train rows": rows, "val rows": f"{len(val):,}"} | summary
     return Job(
         module=HeadsModule(
             model,
@@ -243,6 +258,28 @@ def assemble(recipe: ExpressionRecipe, train: Split, val: Split, data_digest: st
         data_digest=data_digest,
         summary={"parameters": f"{parameters:,}"} | summary,
     )
+
+
+def _lesson(
+    recipe: ExpressionRecipe, train: Split, labels: Mapping[str, tuple[str, ...]]
+) -> tuple[Lesson | None, Split]:
+    """Load the teachers, and add to the training split what they are to speak of and have said already."""
+    teaching = recipe.teaching
+    if not teaching.teachers:
+        return None, train
+    teacher = teachers.load([Path(path) for path in teaching.teachers], labels)
+    if teaching.unlabelled:
+        table = open_table(teaching.unlabelled)
+        train = join(train, load_pictures(table, "train", size=recipe.crops.size, channels=recipe.crops.channels))
+    if teaching.once:
+        train = replace(train, taught=teachers.ask(teacher, train.images))
+    return Lesson(None if teaching.once else teacher, teaching.temperature, teaching.share), train
+
+
+def _sample(images: Tensor, most: int = 4096) -> list[Tensor]:
+    """Return pictures spread evenly over a split, in batches."""
+    rows = torch.linspace(0, len(images) - 1, min(most, len(images))).long()
+    return list(torch.split(images[rows], 512))
 
 
 def _objective(name: str, head: HeadRecipe, train: Split) -> Objective:
