@@ -15,7 +15,7 @@ from pathlib import Path
 from mien.training import ablation_report
 
 HERE = Path(__file__).resolve().parent
-NAMES = ("ablation", "backbones")
+NAMES = ("ablation", "backbones", "flagship")
 
 
 def pages() -> dict[Path, str]:

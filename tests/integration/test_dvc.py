@@ -80,10 +80,19 @@ PROFILE = {
     "crop": {"options": "--faces largest --size 16"},
     "train": {"recipe": "tiny.toml", "options": ""},
     "tune": {"recipe": "tiny.toml", "options": "--epochs 1"},
+    "enlarge": {"recipe": "tiny.toml", "options": "--epochs 1 --set model.side=24"},
+    "unlabelled": {"photos": "photos/faces.jsonl", "options": "--faces all --size 16 --grey --min-face 28"},
+    "teach": {"recipe": "tiny.toml", "options": "--epochs 1 --set model.side=24 --set teaching.once=true"},
     "evaluate": {"protocol": "hard", "max_leak": 1.0},
     "fit": {"options": "--photos photos/faces.jsonl"},
     "reproduce": {"tolerance": 1e-6},
-    "face": {"work": "face", "photos": "photos/faces.jsonl", "small": "small.toml", "recipe": "grown.toml"},
+    "face": {
+        "work": "face",
+        "photos": "photos/faces.jsonl",
+        "small": "small.toml",
+        "recipe": "grown.toml",
+        "tuned": "grown.toml",
+    },
 }
 
 

@@ -40,6 +40,11 @@ class Checkpoint:
     network: nn.Module
 
 
+def meant(path: Path) -> bool:
+    """Say whether a path means a checkpoint file, and not the folder or the name of a model."""
+    return path.is_file() or path.suffix == ".ckpt"
+
+
 def load(path: Path) -> Checkpoint:
     """Load a checkpoint of `mien train` on the CPU.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from mien import manifest
+from mien import hub, manifest
 from mien.errors import RecipeError
 from mien.models.network import Network
 from mien.training import checkpoint, revival
@@ -25,24 +25,26 @@ def source(
     """Load the network to start from, and its labels a head.
 
     Args:
-        path: checkpoint of `mien train`, or a model folder that `mien export` wrote from one.
+        path: checkpoint of `mien train`, or name or folder of a model that `mien export` made of one.
         task: that it must have been trained for.
         batches: what the network takes; the norms of a folder's network are measured on them (see `revival`).
 
     Raises:
         ModelError: no checkpoint and no model folder of mien.
+        UnknownNameError: no model of that name is installed.
         RecipeError: it was trained for another task, or a folder holds no recipe.
     """
-    if not path.is_dir():
+    if checkpoint.meant(path):
         found = checkpoint.load(path)
         if found.recipe.task != task:
             raise RecipeError(f"model.start: '{path}' was trained for '{found.recipe.task}', not for '{task}'")
         return found.network, found.labels
-    facts = manifest.read(path)
+    folder = hub.find(path)
+    facts = manifest.read(folder)
     if not facts.recipe or facts.recipe.get("task") != task:
         raise RecipeError(f"model.start: '{path}' holds no network that `mien train` made for the task '{task}'")
     network: nn.Module = TASKS.module(task).network(parse(facts.recipe))
-    state = revival.weights(path / facts.graphs["fp32"].file, _PREFIX[task])
+    state = revival.weights(folder / facts.graphs["fp32"].file, _PREFIX[task])
     revival.revive(network, state, batches(), divided=_DIVIDED.get(task, {}))
     return network.eval(), {head.name: tuple(head.labels) for head in facts.heads}
 
@@ -57,7 +59,7 @@ def fine_tune(
 
     Args:
         network: freshly initialised.
-        path: checkpoint of `mien train`, or a model folder.
+        path: checkpoint of `mien train`, or name or folder of a model.
         labels: of the network's heads, in the order of the outputs.
         batches: pictures of the training data, see `source`.
 

@@ -92,7 +92,7 @@ def load(paths: Sequence[Path], heads: Labels) -> MeanTeacher:
     """Load teachers and check that they speak of the student's labels.
 
     Args:
-        paths: checkpoint files and model folders.
+        paths: checkpoint files, and folders or names of models.
         heads: the student's labels a head.
 
     Raises:
@@ -101,7 +101,7 @@ def load(paths: Sequence[Path], heads: Labels) -> MeanTeacher:
     """
     teachers: list[Teacher] = []
     for path in paths:
-        teacher = FolderTeacher(path) if path.is_dir() else CheckpointTeacher(path)
+        teacher = CheckpointTeacher(path) if checkpoint.meant(path) else FolderTeacher(path)
         shared = heads.keys() & teacher.labels.keys()
         if not shared:
             raise RecipeError(

@@ -8,9 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-import mien
 from mien.curation.table import Table
-from mien.errors import ModelError, RecipeError
+from mien.errors import ModelError, RecipeError, UnknownNameError
 from mien.export.expression import export
 from mien.recognition.expression import ExpressionModel
 from mien.training import checkpoint
@@ -34,10 +33,6 @@ def trained(table: Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "run": {"epochs": 1, "batch_size": 14, "precision": "32-true", "accelerator": "cpu", "threads": 1},
     }
     return train(parse(recipe), Inputs(table.path), tmp_path_factory.mktemp("first"), progress=False).best
-
-
-def assets(name: str) -> Path:
-    return Path(mien.__file__).parent / "assets" / name
 
 
 def fine_tuned(plain: dict[str, Any], table: Table, start: Path, **heads: dict[str, str]) -> Job:
@@ -123,7 +118,9 @@ def test_a_folder_of_another_network_or_task_is_refused(
     with pytest.raises(RecipeError, match="is not that of this recipe"):
         fine_tuned(other, table, folder, label={"labels": "ekman7"})
     with pytest.raises(RecipeError, match="holds no network that `mien train` made for the task 'expression'"):
-        fine_tuned(plain, table, assets("face"), label={"labels": "ekman7"})
+        fine_tuned(plain, table, Path("face"), label={"labels": "ekman7"})
+    with pytest.raises(UnknownNameError, match="no model named 'expresion'"):
+        fine_tuned(plain, table, Path("expresion"), label={"labels": "ekman7"})
     copied = tmp_path / "damaged"
     shutil.copytree(folder, copied)
     (copied / "model.onnx").write_bytes(b"no graph")

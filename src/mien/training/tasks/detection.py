@@ -33,7 +33,7 @@ class Model(Section):
         widths: channels at strides 2, 4, 8, 16 and 32.
         depths: residual convolutions at strides 4, 8, 16 and 32.
         neck: channels of the top-down path.
-        start: checkpoint or model folder of a network of the same kind, as large or smaller, to grow from.
+        start: a network of the same kind, not larger, to grow from: a checkpoint, or folder or name of a model.
         compile: let torch compile the network: a third faster on a CPU after a minute of compiling.
     """
 

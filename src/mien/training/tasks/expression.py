@@ -60,7 +60,8 @@ class Model(Section):
         freeze: stages of the backbone, from the picture on, that stand still.
         unfreeze: epoch from which they move; 0 is never.
         checkpointing: recompute activations in the backward pass, for memory.
-        start: checkpoint or model folder to fine-tune: all of its backbone, and the heads of the same name and labels.
+        start: what to fine-tune: a checkpoint, or folder or name of a model; its whole backbone is taken, and the
+            heads of the same name and labels.
     """
 
     backbone: str = "resnet"
@@ -108,7 +109,7 @@ class Teaching(Section):
     """Says whom the network learns from beside the targets.
 
     Attributes:
-        teachers: checkpoints and model folders; their mean answer teaches the heads that they share.
+        teachers: checkpoints, and folders or names of models; their mean answer teaches the heads that they share.
         temperature: by which both sides' logits are divided.
         share: of the teachers in a head's loss; the rest is the targets'.
         once: ask them once about the plain pictures and their mirror images, instead of in every step about what the
