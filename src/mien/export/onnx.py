@@ -15,6 +15,7 @@ import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
+from onnx import numpy_helper
 from torch import nn
 
 from mien.errors import ModelError
@@ -75,12 +76,30 @@ def simplify(source: Path, target: Path) -> None:
     foreign = {node.domain for node in model.graph.node} - {"", "ai.onnx"}
     if foreign:
         raise ModelError(f"{target} uses operations of {', '.join(sorted(foreign))}, which not every runtime has")
+    _share(model)
     del model.metadata_props[:]
     for node in model.graph.node:
         del node.metadata_props[:]
         node.doc_string = ""
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, target)
+
+
+def _share(model: onnx.ModelProto) -> None:
+    """Store weights once that several nodes use: where a network looks twice, folding made two of each."""
+    kept: dict[tuple[int, tuple[int, ...], bytes], str] = {}
+    renamed: dict[str, str] = {}
+    for weight in sorted(model.graph.initializer, key=lambda one: len(one.name)):
+        content = (weight.data_type, tuple(weight.dims), numpy_helper.to_array(weight).tobytes())
+        first = kept.setdefault(content, weight.name)
+        if first != weight.name:
+            renamed[weight.name] = first
+    for node in model.graph.node:
+        for at, name in enumerate(node.input):
+            node.input[at] = renamed.get(name, name)
+    needed = [weight for weight in model.graph.initializer if weight.name not in renamed]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(needed)
 
 
 def difference(module: nn.Module, path: Path, images: NDArray[np.uint8], *, batch: int = 64) -> dict[str, float]:

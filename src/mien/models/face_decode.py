@@ -2,12 +2,14 @@
 
 The same function decodes during training and inside the exported graph. Repeated answers for one face are dropped
 inside the graph (a max-pool peak test on each map, then overlap with a better box), so clients need no code for it.
+
+The graph looks twice: at the picture, and at a copy of a quarter of its side. A cell of the network sees about 290
+pixels, so a face that fills the picture is found in the copy, and only there.
 """
 
 from __future__ import annotations
 
 import copy
-import itertools
 import math
 from collections.abc import Sequence
 
@@ -21,6 +23,14 @@ ROUNDS = 6
 CLEARLY = 1.0
 """Logits by which a neighbour must be better to suppress a cell: two small faces may lie in neighbouring cells, and
 what is left over for one face falls to the overlap test."""
+SHRINK = 4
+"""How many times smaller the copy is in which large faces are looked for."""
+LARGE = 224.0
+"""Side (square root of the area, in input pixels) from which a face is left to the copy, which shows it whole."""
+LEAST = 128.0
+"""Side of the smallest face that is taken from the copy."""
+INSIDE = 0.7
+"""Share of an answer's area that lies in a better answer for a large face when it is a part of that face."""
 DROP = 16.0
 """Taken off the logit of a cell that is no peak and, as a factor, off the score of a suppressed box: both end below
 1e-6, but keep an order, so that every runtime sorts them alike."""
@@ -78,6 +88,8 @@ class FaceDetector(nn.Module):
         self.top, self.overlap = top, overlap
         # a small picture has fewer cells than rows are answered: these fill up, with a score of 0 and hardly a size
         self.register_buffer("blank", torch.full((1, CHANNELS, top), -3.0 * DROP), persistent=False)
+        levels = [*STRIDES, *(stride * SHRINK for stride in STRIDES)]
+        self.register_buffer("strides", torch.tensor(levels, dtype=torch.float32), persistent=False)
         self.register_buffer("better", torch.ones(top, top).tril(-1), persistent=False)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -89,52 +101,77 @@ class FaceDetector(nn.Module):
         Returns:
             ``boxes (n, top, 4)`` xyxy in pixels, ``scores (n, top)`` best first, ``points (n, top, 5, 2)`` in pixels.
         """
-        maps = self.net(image.permute(0, 3, 1, 2).float())
+        x = image.permute(0, 3, 1, 2).float()
+        copy = functional.interpolate(x, scale_factor=1.0 / SHRINK, mode="bilinear", align_corners=False)
+        # Its sides are multiples of 8: black fills it up to the multiple of 32 that the network needs.
+        copy = functional.pad(copy, (0, -copy.shape[3] % STRIDES[-1], 0, -copy.shape[2] % STRIDES[-1]))
+        maps = [*self.net(x), *self.net(copy)]
         blank = self.get_buffer("blank").expand(image.shape[0], -1, -1)
         logits = torch.cat([*(_peaks(one[:, :1]).flatten(1) for one in maps), blank[:, 0]], dim=1)
         best, cell = logits.topk(self.top, dim=1)
         flat = torch.cat([*(one.flatten(2) for one in maps), blank], dim=2).transpose(1, 2)
-        raw = torch.gather(flat, 1, cell.unsqueeze(-1).expand(-1, -1, CHANNELS))
-        xyxy = boxes(raw, _places(cell, image.shape[1], image.shape[2]))
+        raw = _rows(flat, cell)
+        cells = self._places(cell, maps)
+        xyxy = boxes(raw, cells)
         places = torch.cat([xyxy, points(raw, xyxy).flatten(2)], dim=2)
-        scores, order = (best.sigmoid() * (self._kept(xyxy) + math.exp(-DROP))).topk(self.top, dim=1)
-        places = torch.gather(places, 1, order.unsqueeze(-1).expand(-1, -1, CHANNELS - 1))
+        kept = self._kept(xyxy, self._fit(cell, maps, xyxy))
+        scores, order = (best.sigmoid() * (kept + math.exp(-DROP))).topk(self.top, dim=1)
+        places = _rows(places, order)
         return places[..., :4], scores, places[..., 4:].reshape(*places.shape[:2], 5, 2)
 
-    def _kept(self, xyxy: Tensor) -> Tensor:
+    def _places(self, cell: Tensor, maps: Sequence[Tensor]) -> Tensor:
+        """Return the rows of `grid` for positions ``int64 (n, k)`` of the joined maps, without listing all cells."""
+        columns = torch.stack([_whole(one.shape[3], cell) for one in maps])
+        counts = torch.stack([_whole(one.shape[2] * one.shape[3], cell) for one in maps])
+        starts = counts.cumsum(0) - counts
+        level = (cell.unsqueeze(-1) >= starts).sum(-1) - 1
+        local = cell - starts[level]
+        row = local.div(columns[level], rounding_mode="floor")
+        centre = torch.stack([local - row * columns[level], row], dim=-1) + 0.5
+        stride = self.get_buffer("strides")[level].unsqueeze(-1)
+        return torch.cat([centre * stride, stride], dim=-1)
+
+    def _fit(self, cell: Tensor, maps: Sequence[Tensor], xyxy: Tensor) -> Tensor:
+        """Mark with 1 the boxes ``(n, k, 4)`` of a size that their look may answer for: ``float (n, k, 1)``."""
+        near = cell < sum(one.shape[2] * one.shape[3] for one in maps[: len(STRIDES)])
+        area = (xyxy[..., 2:] - xyxy[..., :2]).prod(-1)
+        return ((near & (area <= LARGE**2)) | (~near & (area >= LEAST**2))).float().unsqueeze(-1)
+
+    def _kept(self, xyxy: Tensor, fit: Tensor) -> Tensor:
         """Mark with 1 what greedy suppression keeps of boxes sorted best first: ``(n, top, 4)`` to ``(n, top)``.
 
-        A box is kept when no better *kept* box overlaps it. Starting from all kept, each round settles the chains of
-        boxes that suppress each other one link deeper; faces never chain as deep as the rounds.
+        A box is kept when no better *kept* box overlaps it, and no better kept box of a large face contains it.
+        Starting from all kept, each round settles the chains of boxes that suppress each other one link deeper; faces
+        never chain as deep as the rounds.
+
+        Args:
+            xyxy: boxes in pixels.
+            fit: 1 for a box that counts at all, ``(n, top, 1)``.
         """
         x1, y1, x2, y2 = xyxy.unsqueeze(2).unbind(-1)
-        # IoU > t is the same as intersection > (area + area) * t / (1 + t)
-        area = (x2 - x1) * (y2 - y1) * (self.overlap / (1.0 + self.overlap))
+        area = (x2 - x1) * (y2 - y1)
         width = (torch.minimum(x2, x2.transpose(1, 2)) - torch.maximum(x1, x1.transpose(1, 2))).relu()
         height = torch.minimum(y2, y2.transpose(1, 2)) - torch.maximum(y1, y1.transpose(1, 2))
-        over = (width * height > area + area.transpose(1, 2)).float() * self.get_buffer("better")
-        kept = torch.ones_like(area)
+        other = area.transpose(1, 2)
+        # Rows are the worse boxes, columns the better ones. IoU > t is the same as
+        # intersection > (area + area) * t / (1 + t); a large face takes what lies inside it too, others never do.
+        inside = torch.where(other >= LARGE**2, INSIDE, 2.0)
+        limit = torch.minimum((area + other) * (self.overlap / (1.0 + self.overlap)), area * inside)
+        over = (width * height > limit).float() * self.get_buffer("better")
+        kept = fit
         for _ in range(ROUNDS):
-            kept = 1.0 - torch.matmul(over, kept).clamp(max=1.0)
+            kept = fit * (1.0 - torch.matmul(over, kept).clamp(max=1.0))
         return kept.squeeze(2)
 
 
-def _places(cell: Tensor, height: int, width: int) -> Tensor:
-    """Return the rows of `grid` for positions ``int64 (n, k)`` of the joined maps, without listing all cells."""
-    columns = torch.full_like(cell, width // STRIDES[0])
-    stride = torch.full_like(cell, STRIDES[0])
-    first = torch.zeros_like(cell)
-    start = 0
-    for before, after in itertools.pairwise(STRIDES):
-        start = start + (height // before) * (width // before)
-        there = cell >= start
-        columns = torch.where(there, width // after, columns)
-        stride = torch.where(there, after, stride)
-        first = torch.where(there, start, first)
-    local = cell - first
-    row = local // columns
-    centre = torch.stack([local - row * columns, row], dim=-1) + 0.5
-    return torch.cat([centre * stride.unsqueeze(-1), stride.unsqueeze(-1).float()], dim=-1)
+def _rows(values: Tensor, at: Tensor) -> Tensor:
+    """Gather rows ``(n, k, d)`` of ``(n, m, d)`` by their places ``(n, k)``."""
+    return torch.gather(values, 1, at.unsqueeze(-1).expand(-1, -1, values.shape[-1]))
+
+
+def _whole(value: int, like: Tensor) -> Tensor:
+    """Make a whole number, which may be a symbol while a graph is traced, a tensor ``()``."""
+    return torch.full((), value, dtype=torch.int64, device=like.device)
 
 
 def _peaks(logits: Tensor) -> Tensor:

@@ -13,12 +13,14 @@ from pathlib import Path
 
 import onnx
 import torch
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import numpy_helper
 from torch import Tensor, nn
 
 from mien.errors import ModelError
 
 _BYTES, _SCALE = "_bytes", "_scale"
+_FOLDED = "ConvBnFusion_W_"
 
 
 def weights(graph: Path, prefix: str) -> dict[str, Tensor]:
@@ -29,29 +31,29 @@ def weights(graph: Path, prefix: str) -> dict[str, Tensor]:
         prefix: of the network's own names in it, such as ``network.``.
 
     Returns:
-        Arrays in float32 by name; a folded norm's shift of a convolution is the ``bias`` beside its ``weight``.
+        Arrays in float32 by name; what a norm shifts a convolution by stands as the ``bias`` beside its ``weight``.
 
     Raises:
         ModelError: no such file or no ONNX graph.
     """
     try:
-        found = {one.name: one for one in onnx.load(graph).graph.initializer}
-    except (OSError, ValueError, onnx.checker.ValidationError) as error:
+        model = onnx.load(graph)
+    except OSError as error:
         raise ModelError(f"cannot read the graph '{graph}': {error}") from error
-    except Exception as error:
-        if type(error).__module__.startswith("google.protobuf"):
-            raise ModelError(f"'{graph}' is no ONNX graph") from error
-        raise
-    out = {}
-    for name, one in found.items():
-        if not name.startswith(prefix) or name.endswith(_SCALE):
+    except DecodeError as error:
+        raise ModelError(f"'{graph}' is no ONNX graph") from error
+    found = {one.name: torch.from_numpy(numpy_helper.to_array(one).copy()) for one in model.graph.initializer}
+    for name in [name for name in found if name.endswith(_BYTES)]:
+        plain = name.removesuffix(_BYTES)
+        found[plain] = found.pop(name).float() * found.pop(f"{plain}{_SCALE}")
+    out = {name.removeprefix(prefix): value.float() for name, value in found.items() if name.startswith(prefix)}
+    for node in model.graph.node:
+        if node.op_type not in ("Conv", "Gemm") or node.input[1] not in found:
             continue
-        value = torch.from_numpy(numpy_helper.to_array(one).copy()).float()
-        plain = name.removeprefix(prefix)
-        if plain.endswith(_BYTES):
-            plain = plain.removesuffix(_BYTES)
-            value = value * torch.from_numpy(numpy_helper.to_array(found[f"{prefix}{plain}{_SCALE}"]).copy())
-        out[plain.replace(".weight_bias", ".bias")] = value
+        name = node.input[1].removeprefix(_FOLDED).removeprefix(prefix)
+        out[name] = found[node.input[1]].float()
+        if len(node.input) > 2:
+            out[f"{name.removesuffix('weight')}bias"] = found[node.input[2]].float()
     return out
 
 

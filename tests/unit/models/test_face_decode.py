@@ -18,12 +18,14 @@ def empty_maps(height: int, width: int) -> list[Tensor]:
     return maps
 
 
-def detector_of(maps: list[Tensor]) -> FaceDetector:
-    """A detector whose network answers with given maps whatever it sees."""
+def detector_of(maps: list[Tensor], copy: list[Tensor] | None = None) -> FaceDetector:
+    """A detector whose network answers with given maps whatever it sees, and with others, or nothing, in the copy."""
 
     class Fixed(torch.nn.Module):
         def forward(self, image: Tensor) -> list[Tensor]:
-            return maps
+            if tuple(image.shape[2:]) == (maps[0].shape[2] * 8, maps[0].shape[3] * 8):
+                return maps
+            return copy or empty_maps(*image.shape[2:])
 
     detector = FaceDetector(FaceNet())
     detector.net = Fixed()  # type: ignore[assignment]
@@ -66,9 +68,52 @@ def test_suppression_equals_greedy_suppression_box_for_box() -> None:
     for _ in range(20):
         centre, side = rng.uniform(0, 300, (200, 2)), rng.uniform(10, 90, (200, 2))
         xyxy = np.concatenate([centre - side / 2, centre + side / 2], axis=1).astype(np.float32)
-        kept = detector._kept(torch.from_numpy(xyxy)[None])[0].numpy() > 0.5
+        kept = detector._kept(torch.from_numpy(xyxy)[None], torch.ones(1, 200, 1))[0].numpy() > 0.5
         expected = reference.nms(xyxy, np.linspace(1, 0, 200, dtype=np.float32), 0.45)
         assert sorted(expected) == np.flatnonzero(kept).tolist()
+
+
+def large_face(maps: list[Tensor], stride: int, row: int, column: int, side: float, logit: float) -> None:
+    """Put a square face of a side, in pixels of what the maps are of, into one cell."""
+    log = float(np.log(side / stride))
+    maps[STRIDES.index(stride)][0, :5, row, column] = torch.tensor([logit, 0.0, 0.0, log, log])
+
+
+def test_a_face_that_fills_the_picture_is_found_in_the_copy_and_its_parts_are_not_faces() -> None:
+    maps, copy = empty_maps(640, 640), empty_maps(160, 160)
+    large_face(copy, 32, 2, 2, 150.0, 3.0)  # 600 pixels wide in the picture, about (320, 320)
+    large_face(maps, 32, 9, 9, 200.0, 2.0)  # its nose and mouth, taken for a face of their own
+    large_face(maps, 32, 10, 10, 600.0, 4.0)  # what the network says of a face that it does not see whole
+    boxes, scores, points = detector_of(maps, copy)(torch.zeros(1, 640, 640, 3, dtype=torch.uint8))
+    assert (scores[0] > 0.1).sum() == 1
+    np.testing.assert_allclose(boxes[0, 0], [20.0, 20.0, 620.0, 620.0], rtol=1e-4)
+    np.testing.assert_allclose(points[0, 0], np.full((5, 2), 320.0), rtol=1e-4)
+
+
+def test_the_copy_speaks_of_large_faces_only_and_a_face_before_a_small_one_hides_nothing() -> None:
+    maps, copy = empty_maps(640, 640), empty_maps(160, 160)
+    large_face(copy, 8, 3, 3, 25.0, 3.0)  # 100 pixels: too small for the copy
+    large_face(maps, 16, 20, 20, 180.0, 2.0)
+    large_face(maps, 8, 36, 36, 40.0, 1.0)  # within the larger one, whose side is below LARGE
+    _, scores, _ = detector_of(maps, copy)(torch.zeros(1, 640, 640, 3, dtype=torch.uint8))
+    np.testing.assert_allclose(scores[0, :2], 1 / (1 + np.exp([-2.0, -1.0])), atol=1e-5)
+    assert float(scores[0, 2]) < 0.01
+
+
+def test_a_copy_whose_side_is_no_multiple_of_32_is_filled_up() -> None:
+    seen = []
+
+    class Looks(torch.nn.Module):
+        def forward(self, image: Tensor) -> list[Tensor]:
+            seen.append(image)
+            return empty_maps(*image.shape[2:])
+
+    detector = FaceDetector(FaceNet())
+    detector.net = Looks()  # type: ignore[assignment]
+    detector(torch.full((1, 480, 640, 3), 200, dtype=torch.uint8))
+    assert [tuple(x.shape[2:]) for x in seen] == [(480, 640), (128, 160)]
+    assert bool((seen[1][..., :120, :] == 200).all())
+    assert bool((seen[1][..., 120:, :] == 0).all())
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (64, 320), (256, 256)])
