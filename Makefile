@@ -7,7 +7,7 @@ DEV := .venv
 PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
 export MIEN_SHARED ?= $(abspath ../shared)
 
-.PHONY: help demo test system check lint types layers unit web models scene landmarks results docs pages notebooks stores package sbom licences audit bench-install bench clean
+.PHONY: help demo test system check lint types layers unit web models scene landmarks results steps docs pages notebooks stores package sbom licences audit bench-install bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -58,8 +58,8 @@ web: ## check, test and build the Studio (needs Node 20.19 or newer; without it 
 	@if ! command -v npm >/dev/null; then echo "npm is not installed: the Studio is not built"; exit 0; fi; \
 	cd web && npm ci --no-audit --no-fund && npm run check && npm test && npm run build
 
-EXPRESSION ?= runs/expression-tuned/best.ckpt
-FACE ?= runs/face/best.ckpt
+EXPRESSION ?= runs/expression-taught/best.ckpt
+FACE ?= runs/face-tuned/best.ckpt
 TABLE ?= out/fer2013
 FACES ?= $(MIEN_SHARED)/data/faces
 
@@ -94,9 +94,20 @@ results: $(DEV)/installed ## measure the models in the package and write the REA
 	$(DEV)/bin/mien evaluate expression $(TABLE) --protocol ferplus-majority --views ten --json docs/results/expression-ferplus-ten.json
 	for side in 320 640; do for detector in mien yunet; do MIEN_MODELS=$(MIEN_SHARED)/models $(DEV)/bin/mien evaluate \
 	  $$detector $(FACES)/faces.jsonl --side $$side --slices --robustness --json docs/results/face-$$detector-$$side.json; done; done
+	MIEN_MODELS=$(MIEN_SHARED)/models $(DEV)/bin/python benchmarks/face_filling.py $(TABLE) --detector mien --detector yunet
 	$(DEV)/bin/python benchmarks/judging.py $(TABLE) --checkpoint $(EXPRESSION) --photos $(FACES)/faces.jsonl
 	$(DEV)/bin/python docs/results/table.py
 	$(DEV)/bin/python docs/results/judging.py
+
+STEPS ?= "second course=runs/expression-model" "third, enlarged=runs/expression-large-model" "fourth, taught=expression"
+
+steps: $(DEV)/installed ## measure what each course of the expression model gave (needs the courses' model folders)
+	$(DEV)/bin/python benchmarks/steps.py $(TABLE) $(STEPS)
+	$(DEV)/bin/python benchmarks/other_faces.py runs/expression-model runs/expression-large-model expression \
+	  --oasis $(OASIS)/oasis.csv --images $(FACES)/images
+	$(DEV)/bin/mien train ablate recipes/ablation/flagship.toml --table $(TABLE) --limit 6000 --seeds 3 -o runs/flagship
+	$(DEV)/bin/python docs/results/ablation.py flagship=runs/flagship/ablation.json
+	$(DEV)/bin/python docs/results/steps.py
 
 bench: $(DEV)/installed ## measure this machine
 	$(DEV)/bin/mien bench --json docs/results/bench.json
