@@ -105,7 +105,7 @@ steps: $(DEV)/installed ## measure what each course of the expression model gave
 	$(DEV)/bin/python benchmarks/steps.py $(TABLE) $(STEPS)
 	$(DEV)/bin/python benchmarks/other_faces.py runs/expression-model runs/expression-large-model expression \
 	  --oasis $(OASIS)/oasis.csv --images $(FACES)/images
-	$(DEV)/bin/mien train ablate recipes/ablation/flagship.toml --table $(TABLE) --limit 6000 --seeds 3 -o runs/flagship
+	$(DEV)/bin/mien train ablate recipes/ablation/flagship.toml --table $(TABLE) --limit 4000 --seeds 3 -o runs/flagship
 	$(DEV)/bin/python docs/results/ablation.py flagship=runs/flagship/ablation.json
 	$(DEV)/bin/python docs/results/steps.py
 

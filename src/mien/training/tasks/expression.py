@@ -131,7 +131,11 @@ class Teaching(Section):
 
 
 class ExpressionRecipe(Recipe):
-    """A recipe for face crops with one or more heads."""
+    """A recipe for face crops with one or more heads.
+
+    Attributes:
+        averaged: checkpoints whose mean a network is (`mien train average`); a run does not look at it.
+    """
 
     crops: Crops = Crops()
     model: Model = Model()
@@ -140,6 +144,7 @@ class ExpressionRecipe(Recipe):
     sampling: Sampling = Sampling()
     augment: Augment = Augment()
     teaching: Teaching = Teaching()
+    averaged: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _names_are_heads(self) -> Self:
