@@ -58,7 +58,7 @@ web: ## check, test and build the Studio (needs Node 20.19 or newer; without it 
 	@if ! command -v npm >/dev/null; then echo "npm is not installed: the Studio is not built"; exit 0; fi; \
 	cd web && npm ci --no-audit --no-fund && npm run check && npm test && npm run build
 
-EXPRESSION ?= runs/expression-taught/best.ckpt
+EXPRESSION ?= runs/expression-average/best.ckpt
 FACE ?= runs/face-tuned/best.ckpt
 TABLE ?= out/fer2013
 FACES ?= $(MIEN_SHARED)/data/faces
@@ -99,11 +99,12 @@ results: $(DEV)/installed ## measure the models in the package and write the REA
 	$(DEV)/bin/python docs/results/table.py
 	$(DEV)/bin/python docs/results/judging.py
 
-STEPS ?= "second course=runs/expression-model" "third, enlarged=runs/expression-large-model" "fourth, taught=expression"
+STEPS ?= "second course=runs/expression-model" "third, enlarged=runs/expression-large-model" "fourth, taught=runs/expression-taught-model" \
+  "mean of third and fourth, ships=expression"
 
 steps: $(DEV)/installed ## measure what each course of the expression model gave (needs the courses' model folders)
 	$(DEV)/bin/python benchmarks/steps.py $(TABLE) $(STEPS)
-	$(DEV)/bin/python benchmarks/other_faces.py runs/expression-model runs/expression-large-model expression \
+	$(DEV)/bin/python benchmarks/other_faces.py runs/expression-model runs/expression-large-model runs/expression-taught-model expression \
 	  --oasis $(OASIS)/oasis.csv --images $(FACES)/images
 	$(DEV)/bin/mien train ablate recipes/ablation/flagship.toml --table $(TABLE) --limit 4000 --seeds 3 -o runs/flagship
 	$(DEV)/bin/python docs/results/ablation.py flagship=runs/flagship/ablation.json

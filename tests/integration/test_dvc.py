@@ -83,6 +83,7 @@ PROFILE = {
     "enlarge": {"recipe": "tiny.toml", "options": "--epochs 1 --set model.side=24"},
     "unlabelled": {"photos": "photos/faces.jsonl", "options": "--faces all --size 16 --grey --min-face 28"},
     "teach": {"recipe": "tiny.toml", "options": "--epochs 1 --set model.side=24 --set teaching.once=true"},
+    "average": {"options": ""},
     "evaluate": {"protocol": "hard", "max_leak": 1.0},
     "fit": {"options": "--photos photos/faces.jsonl"},
     "reproduce": {"tolerance": 1e-6},
