@@ -62,6 +62,7 @@ sizes = [8]
 shares = [1.0]
 [judge]
 side = 128
+deployed = 128
 threshold = 0.05
 [optim]
 name = "adamw"

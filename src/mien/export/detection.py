@@ -93,9 +93,9 @@ def export(
     lost = full - fast
     default: Precision = "int8" if lost <= LARGEST_LOSS else "fp32"
     say(f"8-bit graph loses {100 * lost:.2f} points of average precision: default {default}")
-    threshold = _threshold(out, held, default, recipe.judge.side)
+    threshold = _threshold(out, held, default, recipe.judge.deployed)
     say(f"score threshold {threshold:.2f}")
-    made = _save(made, out, default=default, detector=Detector(score=threshold, side=recipe.judge.side))
+    made = _save(made, out, default=default, detector=Detector(score=threshold, side=recipe.judge.deployed))
     metrics: list[Metric] = []
     for side in SIDES:
         for key in PRECISIONS:
@@ -188,7 +188,7 @@ def _facts(
         created=date.today(),
         licence="Apache-2.0",
         graphs=graphs,
-        detector=Detector(score=LEAST_SCORE, side=recipe.judge.side),
+        detector=Detector(score=LEAST_SCORE, side=recipe.judge.deployed),
         recipe=recipe.model_dump(mode="json"),
         data=tuple(
             Data(name=INFO.title, use=use, digest=checkpoint.data_digest, licence=INFO.licence, n=len(part))

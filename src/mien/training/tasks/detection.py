@@ -63,10 +63,12 @@ class Judge(Section):
 
     Attributes:
         side: longest side that they are resized to.
+        deployed: longest side that the exported detector resizes pictures to unless it is told otherwise.
         threshold: score from which a box counts for point error and clean photos.
     """
 
     side: int = Field(640, ge=32)
+    deployed: int = Field(512, ge=32)
     threshold: float = Field(0.4, gt=0, lt=1)
 
 
