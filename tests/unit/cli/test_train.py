@@ -77,12 +77,15 @@ def test_a_student_learns_from_a_checkpoint_and_a_model_folder_at_once(
     recipe: Path, table: Path, trained: Path, tiny_expression: Path, tmp_path: Path
 ) -> None:
     teachers = ["--teacher", trained / "best.ckpt", "--teacher", tiny_expression]
-    assert run("distill", recipe, *teachers, "-t", table, "-o", tmp_path / "s", "--share", "0.5") == 0
+    more = ["--share", "0.5", "--once", "--unlabelled", table]
+    assert run("distill", recipe, *teachers, "-t", table, "-o", tmp_path / "s", *more) == 0
     taught = json.loads((tmp_path / "s" / "recipe.json").read_text())["teaching"]
     assert taught == {
         "teachers": [str(trained / "best.ckpt"), str(tiny_expression)],
         "temperature": 3.0,
         "share": 0.5,
+        "once": True,
+        "unlabelled": str(table),
     }
 
 

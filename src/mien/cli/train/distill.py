@@ -18,6 +18,12 @@ def command(
     out: _options.Out = None,
     temperature: Annotated[float, typer.Option(metavar="T", min=0.01, help="Softens both sides.")] = 3.0,
     share: Annotated[float, typer.Option(metavar="S", min=0.01, max=1.0, help="Of the teachers in the loss.")] = 0.7,
+    once: Annotated[
+        bool, typer.Option("--once", help="Ask them once about the plain pictures; costs a step nothing.")
+    ] = False,
+    unlabelled: Annotated[
+        Path | None, typer.Option(metavar="TABLE", help="Crops without labels, of which the teachers alone speak.")
+    ] = None,
     epochs: _options.Epochs = None,
     limit: _options.Limit = None,
     set_: _options.Overrides = None,
@@ -29,6 +35,9 @@ def command(
         f"teaching.teachers={json.dumps([str(path) for path in teacher])}",
         f"teaching.temperature={temperature}",
         f"teaching.share={share}",
+        f"teaching.once={str(once).lower()}",
     ]
+    if unlabelled:
+        teaching.append(f"teaching.unlabelled={json.dumps(str(unlabelled))}")
     changes = [*(set_ or []), *teaching]
     run.command(recipe, table=table, out=out, epochs=epochs, limit=limit, set_=changes, resume=resume, tracker=tracker)
