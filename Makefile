@@ -94,7 +94,8 @@ results: $(DEV)/installed ## measure the models in the package and write the REA
 	$(DEV)/bin/mien evaluate expression $(TABLE) --protocol ferplus-majority --views ten --json docs/results/expression-ferplus-ten.json
 	for side in 320 512 640; do for detector in mien yunet; do MIEN_MODELS=$(MIEN_SHARED)/models $(DEV)/bin/mien evaluate \
 	  $$detector $(FACES)/faces.jsonl --side $$side --slices --robustness --json docs/results/face-$$detector-$$side.json; done; done
-	MIEN_MODELS=$(MIEN_SHARED)/models $(DEV)/bin/python benchmarks/face_filling.py $(TABLE) --detector mien --detector yunet
+	MIEN_MODELS=$(MIEN_SHARED)/models $(DEV)/bin/python benchmarks/face_filling.py $(TABLE) --detector mien --detector yunet \
+	  $(if $(wildcard runs/face-model),--detector mien=runs/face-model)
 	$(DEV)/bin/python benchmarks/judging.py $(TABLE) --checkpoint $(EXPRESSION) --photos $(FACES)/faces.jsonl
 	$(DEV)/bin/python docs/results/table.py
 	$(DEV)/bin/python docs/results/judging.py

@@ -18,6 +18,7 @@ from mien.curation.table import Table
 from mien.errors import RecipeError
 from mien.training import checkpoint
 from mien.training.checkpoint import Checkpoint
+from mien.training.run import without_advice
 from mien.training.tasks.expression import ExpressionRecipe, Teaching, assemble, load_splits
 
 PICTURES = 8192
@@ -66,7 +67,8 @@ def average(paths: Sequence[Path], shares: Sequence[float], table: Table, out: P
     rows = torch.linspace(0, len(train) - 1, min(PICTURES, len(train))).long()
     update_bn([train.images[part] for part in torch.split(rows, _BATCH)], network)
     judge = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False)
-    figures = judge.validate(job.module, job.data, verbose=False)[0]
+    with without_advice():
+        figures = judge.validate(job.module, job.data, verbose=False)[0]
     metrics = {name: float(value) for name, value in figures.items()}
     named = recipe.model_copy(update={"averaged": tuple(str(path) for path in paths)})
     facts = {

@@ -91,7 +91,7 @@ def train(
         raise RecipeError(f"'{out}' already holds a run; give --resume to go on with it, or another folder")
     if last.exists():
         _same_recipe(recipe, last)
-    with explained(out), _without_advice():
+    with explained(out), without_advice():
         job = prepare(recipe, inputs)
         opened = trackers.start(recipe.run.trackers or (), recipe.name, out)
         (out / "recipe.json").write_text(json.dumps(recipe.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8")
@@ -123,7 +123,7 @@ def train(
 
 
 @contextmanager
-def _without_advice() -> Iterator[None]:
+def without_advice() -> Iterator[None]:
     """Leave out what Lightning says of its own insides and of runs that are short on purpose."""
     with warnings.catch_warnings():
         for message in (
