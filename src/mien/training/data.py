@@ -84,16 +84,30 @@ def join(split: Split, images: Tensor) -> Split:
     )
 
 
-def load_pictures(table: Table, split: str, *, size: int, channels: int) -> Tensor:
+def load_pictures(table: Table, split: str, *, size: int, channels: int, limit: int | None = None) -> Tensor:
     """Read the pictures of a split without their labels, ``uint8 (n, channels, size, size)``.
+
+    Args:
+        table: where they are listed.
+        split: which of them.
+        size: side that they must have.
+        channels: 1 for grey, 3 for colour.
+        limit: pictures at most, spread evenly over the split; None is all.
 
     Raises:
         DataError: the split is empty, or a picture does not decode or has the wrong size.
     """
-    names = [row["image"] for row in table.read(["image"], split=split).to_pylist()]
+    names = _at_most([row["image"] for row in table.read(["image"], split=split).to_pylist()], limit)
     if not names:
         raise DataError(f"'{table.path}' has no rows in split '{split}'")
     return torch.from_numpy(np.stack(_pictures([table.root / name for name in names], size, channels)))
+
+
+def _at_most(rows: list[Any], limit: int | None) -> list[Any]:
+    """Return rows spread evenly over all of them, as some sets are sorted by class."""
+    if limit is None or limit >= len(rows):
+        return rows
+    return [rows[i] for i in np.linspace(0, len(rows) - 1, limit).astype(int)]
 
 
 def _pictures(paths: Sequence[Path], size: int, channels: int) -> list[NDArray[np.uint8]]:
@@ -110,10 +124,7 @@ def load_split(
         DataError: the split is empty, a picture does not decode or has the wrong size, a label is unknown, or a head
             has no row with a target.
     """
-    rows: list[dict[str, Any]] = table.read(split=split).to_pylist(maps_as_pydicts="strict")
-    if limit is not None and limit < len(rows):
-        # Evenly spread: some sets are sorted by class.
-        rows = [rows[i] for i in np.linspace(0, len(rows) - 1, limit).astype(int)]
+    rows: list[dict[str, Any]] = _at_most(table.read(split=split).to_pylist(maps_as_pydicts="strict"), limit)
     if not rows:
         raise DataError(f"'{table.path}' has no rows in split '{split}'; mien data split makes one")
     pictures = _pictures([table.root / row["image"] for row in rows], size, channels)

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from rich.console import Console
+from rich.progress import track
 from torch import Tensor
 
 from mien.errors import RecipeError
@@ -72,6 +74,8 @@ class MeanTeacher:
 def ask(teacher: Teacher, images: Tensor, batch: int = 256) -> dict[str, Tensor]:
     """Ask a teacher about pictures as they are and mirrored, and return its mean answers a head ``(n, classes)``.
 
+    A terminal shows how far it is: ten thousands of pictures take minutes on a CPU.
+
     Args:
         teacher: is asked in bfloat16.
         images: ``uint8 (n, channels, h, w)``.
@@ -79,7 +83,8 @@ def ask(teacher: Teacher, images: Tensor, batch: int = 256) -> dict[str, Tensor]
     """
     parts: dict[str, list[Tensor]] = {}
     with torch.no_grad(), torch.autocast(images.device.type, torch.bfloat16):
-        for part in torch.split(images, batch):
+        questions = torch.split(images, batch)
+        for part in track(questions, "asking the teachers", console=Console(stderr=True), transient=True):
             views = [
                 teacher(view.float().contiguous(memory_format=torch.channels_last)) for view in (part, part.flip(-1))
             ]

@@ -261,6 +261,8 @@ def test_teachers_that_are_asked_once_speak_of_every_row_and_of_pictures_without
     split: Any = job.data.train  # type: ignore[union-attr]
     labelled = len(split) // 2
     assert job.summary["train rows"] == f"{labelled} and {labelled} without labels"
+    few = run.prepare(parse(plain, once), Inputs(table.path, limit=labelled // 2)).summary["train rows"]
+    assert few == f"{labelled // 2} and {labelled // 2} without labels"
     assert bool(split.targets["expression7"][labelled:].isnan().all())
     assert bool((split.hard["expression7"][labelled:] == -1).all())
     network: Any = checkpoint.load(teacher).network

@@ -222,11 +222,18 @@ def build(recipe: ExpressionRecipe, inputs: Inputs) -> Job:
     train, val = load_splits(recipe, table, inputs.limit)
     if inputs.fold is not None:
         train, val = fold(train, next(iter(recipe.heads)), inputs.fold, recipe.seed)
-    return assemble(recipe, train, val, table.digest())
+    return assemble(recipe, train, val, table.digest(), inputs.limit)
 
 
-def assemble(recipe: ExpressionRecipe, train: Split, val: Split, data_digest: str) -> Job:
+def assemble(recipe: ExpressionRecipe, train: Split, val: Split, data_digest: str, limit: int | None = None) -> Job:
     """Make the job of a recipe from splits in memory.
+
+    Args:
+        recipe: what to make.
+        train: rows to learn from.
+        val: rows to judge on.
+        data_digest: of the table that the rows came from.
+        limit: pictures without labels at most; None is all.
 
     Raises:
         DataError: a label of a head has no training row.
@@ -241,7 +248,7 @@ def assemble(recipe: ExpressionRecipe, train: Split, val: Split, data_digest: st
     model = model.to(memory_format=torch.channels_last)
     objectives = {name: _objective(name, head, train) for name, head in recipe.heads.items()}
     balance = recipe.sampling.balance
-    lesson, train = _lesson(recipe, train, labels)
+    lesson, train = _lesson(recipe, train, labels, limit)
     parameters = sum(p.numel() for p in model.parameters())
     rows = f"{labelled:,}" + (f" and {len(train) - labelled:,} without labels" if len(train) > labelled else "")
     summary = {"train rows": rows, "val rows": f"{len(val):,}"} | summary
@@ -267,7 +274,7 @@ def assemble(recipe: ExpressionRecipe, train: Split, val: Split, data_digest: st
 
 
 def _lesson(
-    recipe: ExpressionRecipe, train: Split, labels: Mapping[str, tuple[str, ...]]
+    recipe: ExpressionRecipe, train: Split, labels: Mapping[str, tuple[str, ...]], limit: int | None
 ) -> tuple[Lesson | None, Split]:
     """Load the teachers, and add to the training split what they are to speak of and have said already."""
     teaching = recipe.teaching
@@ -276,7 +283,8 @@ def _lesson(
     teacher = teachers.load([Path(path) for path in teaching.teachers], labels)
     if teaching.unlabelled:
         table = open_table(teaching.unlabelled)
-        train = join(train, load_pictures(table, "train", size=recipe.crops.size, channels=recipe.crops.channels))
+        size, channels = recipe.crops.size, recipe.crops.channels
+        train = join(train, load_pictures(table, "train", size=size, channels=channels, limit=limit))
     if teaching.once:
         train = replace(train, taught=teachers.ask(teacher, train.images))
     return Lesson(None if teaching.once else teacher, teaching.temperature, teaching.share), train
