@@ -68,9 +68,25 @@ def test_suppression_equals_greedy_suppression_box_for_box() -> None:
     for _ in range(20):
         centre, side = rng.uniform(0, 300, (200, 2)), rng.uniform(10, 90, (200, 2))
         xyxy = np.concatenate([centre - side / 2, centre + side / 2], axis=1).astype(np.float32)
-        kept = detector._kept(torch.from_numpy(xyxy)[None], torch.ones(1, 200, 1))[0].numpy() > 0.5
+        overlaps = face_decode._overlaps(torch.from_numpy(xyxy)[None])
+        kept = detector._kept(*overlaps, torch.ones(1, 200, 1))[0].numpy() > 0.5
         expected = reference.nms(xyxy, np.linspace(1, 0, 200, dtype=np.float32), 0.45)
         assert sorted(expected) == np.flatnonzero(kept).tolist()
+
+
+def test_a_face_lies_where_the_answers_that_agree_on_it_say_weighted_by_their_scores() -> None:
+    maps = empty_maps(128, 128)
+    cell = torch.tensor([2.0, 0.0, 0.0, np.log(5.0), np.log(5.0)])
+    maps[0][0, :5, 7, 7] = cell  # 40 pixels about (60, 60)
+    maps[0][0, :5, 7, 8] = cell + torch.tensor([-0.5, -0.5, 0.0, 0.0, 0.0])  # the same about (64, 60)
+    maps[0][0, :5, 9, 7] = cell - torch.tensor([0.2, 0.0, 0.0, 0.0, 0.0])  # about (60, 76): overlaps by 0.43
+    boxes, scores, points = detector_of(maps)(torch.zeros(1, 128, 128, 3, dtype=torch.uint8))
+    assert (scores[0] > 0.1).sum() == 2
+    first, second = 1 / (1 + np.exp([-2.0, -1.5]))
+    x = (60 * first + 64 * second) / (first + second)
+    np.testing.assert_allclose(boxes[0, 0], [x - 20, 40, x + 20, 80], rtol=1e-4)
+    np.testing.assert_allclose(points[0, 0], np.tile([x, 60.0], (5, 1)), rtol=1e-4)
+    np.testing.assert_allclose(boxes[0, 1], [40, 56, 80, 96], rtol=1e-4)
 
 
 def large_face(maps: list[Tensor], stride: int, row: int, column: int, side: float, logit: float) -> None:
