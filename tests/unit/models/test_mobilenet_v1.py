@@ -114,3 +114,32 @@ def test_taps_outside_the_network_are_a_mistake() -> None:
         with pytest.raises(ValueError, match="blocks from 1 to 13"):
             mobilenet_v1.build(3, taps=taps)
     assert backbones.build("mobilenet_v1", 3, multiplier=0.25, taps=(1, 3)).width == 16 + 32
+
+
+def test_nothing_is_pooled_over_the_bars_of_a_picture_that_was_fitted_into_a_square(rng: np.random.Generator) -> None:
+    torch.manual_seed(1)
+    network = mobilenet_v1.build(3, multiplier=0.25, taps=(1, 3), spread=True, framed=True).eval()
+    picture = torch.from_numpy(rng.uniform(-0.9, 1, (1, 3, 32, 64)).astype(np.float32))
+    square = torch.full((1, 3, 64, 64), -1.0)
+    square[:, :, 16:48] = picture
+    square[:, :, 20:24, 10:20] = -1.0  # black within the picture stays a part of it
+    seen: list[torch.Tensor] = []
+    for number in (0, 2):
+        network.body[number].register_forward_hook(lambda module, given, out: seen.append(out))
+    stems: list[torch.Tensor] = []
+    network.stem.register_forward_pre_hook(lambda module, given: stems.append(given[0]))
+    with torch.inference_mode():
+        found = network(square)
+    assert bool((stems[0][:, :, :16] == 0).all())
+    assert bool((stems[0][:, :, 20:24, 10:20] == -1).all())
+    inside = [seen[0][:, :, 8:24], seen[1][:, :, 4:12]]  # strides 2 and 4
+    mean = torch.cat([x.mean(dim=(2, 3)) for x in inside], dim=1)
+    deviation = torch.cat([x.var(dim=(2, 3), correction=0).add(1e-4).sqrt() for x in inside], dim=1)
+    torch.testing.assert_close(found, torch.cat([mean, deviation], dim=1), rtol=1e-4, atol=1e-5)
+    assert found.shape == (1, network.width)
+
+
+def test_a_picture_that_is_all_black_has_features_too() -> None:
+    network = mobilenet_v1.build(3, multiplier=0.25, taps=(2,), spread=True, framed=True).eval()
+    with torch.inference_mode():
+        assert bool(network(torch.full((1, 3, 64, 64), -1.0)).isfinite().all())
