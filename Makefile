@@ -100,13 +100,14 @@ results: $(DEV)/installed ## measure the models in the package and write the REA
 	$(DEV)/bin/python docs/results/table.py
 	$(DEV)/bin/python docs/results/judging.py
 
-STEPS ?= "second course=runs/expression-model" "third, enlarged=runs/expression-large-model" "fourth, taught=runs/expression-taught-model" \
-  "mean of third and fourth, ships=expression"
+STEPS ?= "first course=runs/expression-first-model" "second course=runs/expression-model" \
+  "tried: enlarged, then taught, their mean=runs/expression-enlarged-model" "third, patient=runs/expression-patient-model" \
+  "mean of two moments of the third, ships=expression"
 
 steps: $(DEV)/installed ## measure what each course of the expression model gave (needs the courses' model folders)
 	$(DEV)/bin/python benchmarks/steps.py $(TABLE) $(STEPS)
-	$(DEV)/bin/python benchmarks/other_faces.py runs/expression-model runs/expression-large-model runs/expression-taught-model expression \
-	  --oasis $(OASIS)/oasis.csv --images $(FACES)/images
+	$(DEV)/bin/python benchmarks/other_faces.py runs/expression-first-model runs/expression-model \
+	  runs/expression-enlarged-model runs/expression-patient-model expression --oasis $(OASIS)/oasis.csv --images $(FACES)/images
 	$(DEV)/bin/mien train ablate recipes/ablation/flagship.toml --table $(TABLE) --limit 4000 --seeds 3 -o runs/flagship
 	$(DEV)/bin/python docs/results/ablation.py flagship=runs/flagship/ablation.json
 	$(DEV)/bin/python docs/results/steps.py

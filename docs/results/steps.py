@@ -42,7 +42,7 @@ def render() -> str:
         "",
         "## Courses: 8-bit graph, one pass + flip",
         "",
-        _table(courses, "against the course before"),
+        _table(courses, "against the row before"),
         "## The last course, asked in other ways",
         "",
         _table(ways, "against one pass + flip, 8 bits"),
