@@ -8,9 +8,10 @@ from mien.errors import RecipeError, UnknownNameError
 from mien.training import recipe as recipes
 
 ROOT = Path(__file__).resolve().parents[3]
+RECIPES = sorted([*(ROOT / "recipes").glob("*.toml"), *(ROOT / "recipes" / "tried").glob("*.toml")])
 
 
-@pytest.mark.parametrize("path", sorted([*(ROOT / "recipes").glob("*.toml"), *(ROOT / "recipes/tried").glob("*.toml")]), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_every_published_recipe_is_valid_and_survives_a_checkpoint(path: Path) -> None:
     found = recipes.load(path)
     assert recipes.parse(found.model_dump(mode="json")) == found
