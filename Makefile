@@ -100,6 +100,7 @@ results: $(DEV)/installed ## measure the models in the package and write the REA
 	$(DEV)/bin/python docs/results/table.py
 	$(DEV)/bin/python docs/results/judging.py
 
+# Each folder is `mien export CHECKPOINT --table $(TABLE) -o FOLDER` of a course; the recipes' headers lead to its checkpoint.
 STEPS ?= "first course=runs/expression-first-model" "second course=runs/expression-model" \
   "tried: enlarged, then taught, their mean=runs/expression-enlarged-model" "third, patient=runs/expression-patient-model" \
   "mean of two moments of the third, ships=expression"

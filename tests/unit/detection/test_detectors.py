@@ -31,24 +31,25 @@ def test_a_model_for_expression_is_no_detector(tiny_expression: Path) -> None:
         detection.load("mien", model=tiny_expression)
 
 
+#: The face of the example photo, so that what is cut out does not depend on the detector.
+PORTRAIT = (179.6, 54.5, 273.7, 178.1)
+
+
 @pytest.mark.parametrize("side", [60, 160, 400, 1200])
 @pytest.mark.parametrize("room", [0.0, 0.15, 0.6])
 def test_a_face_that_fills_the_picture_is_found_once_at_every_size(photo: Path, side: int, room: float) -> None:
     image = imaging.read(photo)
     detector = detection.load("mien")
     (whole,) = detector.detect([image])
-    x1, y1, x2, y2 = whole.xyxy[0]
+    x1, y1, x2, y2 = PORTRAIT
     more = room * max(x2 - x1, y2 - y1)
     left, top = (int(max(v - more, 0)) for v in (x1, y1))
     crop = image[top : int(y2 + more), left : int(x2 + more)]
     scale = side / max(crop.shape[:2])
     shown = cv2.resize(crop, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
     (found,) = detector.detect([np.ascontiguousarray(shown)])
+    assert len(found) == 1
     expected = (whole.xyxy[0] - [left, top, left, top]) * scale
-    centres = (found.xyxy[:, :2] + found.xyxy[:, 2:]) / 2
-    on_it = ((centres > expected[:2]) & (centres < expected[2:])).all(axis=1)  # a patch on the sleeve is no second find
-    assert on_it.tolist() == [True] + [False] * (len(found) - 1)
-    assert len(found) <= 2
     assert boxes.iou(found.xyxy, expected[None].astype(np.float32))[0, 0] > 0.6
     points = (whole.points[0] - [left, top]) * scale
     assert np.abs(found.points[0] - points).max() < 0.12 * (y2 - y1) * scale
