@@ -6,6 +6,7 @@ an uninterrupted one would have seen.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -74,20 +75,22 @@ class PhotoCache:
 
     def _write(self, photos: Sequence[Photo], path: Path, total: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        pixels = np.memmap(partial, np.uint8, "w+", shape=(total,))
-        for at, (photo, (height, width)) in enumerate(zip(photos, self.shapes, strict=True)):
-            image = imaging.read(photo.path)
-            if image.shape[:2] != (photo.height, photo.width):
-                raise DataError(
-                    f"{photo.path.name} is {image.shape[1]}x{image.shape[0]}, its annotation says "
-                    f"{photo.width}x{photo.height}: boxes would not fit"
-                )
-            if image.shape[:2] != (height, width):
-                image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
-            pixels[self.offsets[at] : self.offsets[at + 1]] = image.reshape(-1)
-        pixels.flush()
-        partial.replace(path)
+        # Two trainings may begin at the same time: each writes a file of its own, and the last to end puts it in place.
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f"{path.stem}-") as own:
+            partial = Path(own) / path.name
+            pixels = np.memmap(partial, np.uint8, "w+", shape=(total,))
+            for at, (photo, (height, width)) in enumerate(zip(photos, self.shapes, strict=True)):
+                image = imaging.read(photo.path)
+                if image.shape[:2] != (photo.height, photo.width):
+                    raise DataError(
+                        f"{photo.path.name} is {image.shape[1]}x{image.shape[0]}, its annotation says "
+                        f"{photo.width}x{photo.height}: boxes would not fit"
+                    )
+                if image.shape[:2] != (height, width):
+                    image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+                pixels[self.offsets[at] : self.offsets[at + 1]] = image.reshape(-1)
+            pixels.flush()
+            partial.replace(path)
 
     def __getitem__(self, at: int) -> NDArray[np.uint8]:
         height, width = self.shapes[at]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,15 @@ def test_an_annotation_of_another_size_is_refused(photos: list[Photo], tmp_path:
     wrong = Photo(**{**vars(photos[1]), "width": 300})
     with pytest.raises(DataError, match=r"is 160x128, its annotation says 300x128"):
         PhotoCache([wrong], tmp_path / "wrong.u8")
+    assert not list(tmp_path.iterdir())
+
+
+def test_trainings_that_begin_together_all_get_a_cache(photos: list[Photo], tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda _: PhotoCache(photos, tmp_path / "photos.u8"), range(4)))
+    for cache in made:
+        assert (cache[7] == made[0][7]).all() and cache[7].any()
+    assert [path.name for path in tmp_path.iterdir()] == ["photos.u8"]
 
 
 def test_a_batch_depends_on_seed_and_number_only(photos: list[Photo], tmp_path: Path) -> None:
