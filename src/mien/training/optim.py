@@ -1,4 +1,4 @@
-"""Optimisers and schedules by name: torch's own, with weight decay kept off norms and biases."""
+"""Optimisers and schedules by name: torch's own and timm's Muon, with weight decay kept off norms and biases."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from mien.errors import UnknownNameError
 from mien.training.recipe import Optim, Schedule
 from mien.training.sam import SAM
 
-OPTIMISERS = ("adamw", "radam", "sgd")
+OPTIMISERS = ("adamw", "muon", "radam", "sgd")
+LEAST_WIDTH = 16
+"""Channels that a layer has on both sides when Muon moves its weights; narrower ones, such as the first (three colours)
+and the last (a few outputs), learn by AdamW, as Muon's author advises (kellerjordan.github.io/posts/muon)."""
 SCHEDULES = ("constant", "cosine", "onecycle", "plateau", "polynomial", "step")
 
 
@@ -66,9 +69,34 @@ def optimiser(parameters: Iterable[dict[str, Any]], recipe: Optim) -> Optimizer:
         base = torch.optim.AdamW(chosen, lr=recipe.lr, betas=betas)
     elif recipe.name == "radam":
         base = torch.optim.RAdam(chosen, lr=recipe.lr, betas=betas, decoupled_weight_decay=True)
+    elif recipe.name == "muon":
+        from timm.optim import Muon
+
+        base = Muon(
+            _routed(chosen),
+            lr=recipe.lr,
+            momentum=recipe.momentum,
+            nesterov=True,
+            adjust_lr_fn="match_rms_adamw",
+            betas=betas,
+        )
     else:
         raise UnknownNameError("optimiser", recipe.name, OPTIMISERS)
     return SAM(base, recipe.sam) if recipe.sam else base
+
+
+def _routed(chosen: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Part each group into what Muon moves and what AdamW moves."""
+
+    def wide(weight: nn.Parameter) -> bool:
+        return weight.ndim >= 2 and min(weight.shape[:2]) >= LEAST_WIDTH
+
+    parted = [
+        {**group, "params": [p for p in group["params"] if wide(p) is own], "use_fallback": not own}
+        for group in chosen
+        for own in (True, False)
+    ]
+    return [group for group in parted if group["params"]]
 
 
 def factor(recipe: Schedule) -> Callable[[float], float]:

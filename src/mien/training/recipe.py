@@ -35,10 +35,11 @@ class Optim(Section):
     """Says how weights move.
 
     Attributes:
-        name: sgd (with Nesterov momentum), adamw or radam.
+        name: sgd (with Nesterov momentum), adamw, radam, or muon (momentum of wide layers made orthogonal, Jordan 2024;
+            AdamW for the rest; takes AdamW's learning rates, arXiv 2502.16982).
         lr: highest learning rate.
         weight_decay: applied to weights of two or more dimensions only, not to norms and biases.
-        momentum: of sgd; the first beta of the others.
+        momentum: of sgd and muon (0.95 is usual for it); the first beta of the others.
         sam: radius of sharpness-aware minimisation (Foret et al. 2021); 0 is off. Doubles the cost of a step.
         layer_decay: factor on the learning rate a stage of the backbone, counted from the heads back; 1 is off.
         clip: largest norm of the gradient; 0 is off.

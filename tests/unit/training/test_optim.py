@@ -76,6 +76,23 @@ def test_norms_and_biases_do_not_decay() -> None:
     assert len(still["params"]) == 3
 
 
+def test_muon_moves_wide_layers_in_all_directions_alike_and_leaves_narrow_ones_to_adamw() -> None:
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(3, 16, 3), nn.Conv2d(16, 24, 3), nn.Conv2d(24, 8, 1))
+    before = [p.detach().clone() for p in module.parameters()]
+    recipe = Optim(name="muon", lr=0.01, momentum=0.95)
+    chosen = optim.optimiser(optim.groups(module, 0.0), recipe)
+    for p in module.parameters():
+        p.grad = torch.randn_like(p)
+    chosen.step()
+    moved = [(now.detach() - old) for now, old in zip(module.parameters(), before, strict=True)]
+    wide = torch.linalg.svdvals(moved[2].flatten(1))
+    # an orthogonal matrix times 0.2 * sqrt(longer side) * rate; five rounds of Newton-Schulz leave 0.7 to 1.2 of it
+    assert (wide / (0.2 * (16 * 9) ** 0.5 * 0.01)).numpy() == pytest.approx(1.0, abs=0.35)
+    for narrow in (moved[0], moved[4]):  # AdamW's first step, with Nesterov's look ahead, has one length
+        assert narrow.abs().numpy() == pytest.approx(1.95 * 0.01, rel=1e-2)
+
+
 def test_layer_decay_gives_earlier_stages_smaller_rates_and_places_every_parameter_once() -> None:
     module = nn.ModuleDict({"a": nn.Linear(2, 2), "b": nn.Linear(2, 2), "head": nn.Linear(2, 2)})
     recipe = Optim(name="adamw", lr=0.1, layer_decay=0.5)
