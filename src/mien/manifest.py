@@ -52,7 +52,8 @@ class Head(_Strict):
     label_set: str
     labels: tuple[str, ...] = Field(min_length=1)
     kind: Literal["single", "multi", "value"] = "single"
-    temperature: float = Field(1.0, gt=0, description="already applied inside the graph")
+    smoothing: float = Field(0.0, ge=0, lt=1, description="label smoothing of the training, undone inside the graph")
+    temperature: float = Field(1.0, gt=0, description="already applied inside the graph, after the above")
     conformal_90: float | None = Field(None, description="threshold of the adaptive prediction set at 90 % coverage")
     thresholds: dict[str, Probability] = Field(default_factory=dict, description="per label, of a multi-label head")
 

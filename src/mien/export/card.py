@@ -81,10 +81,18 @@ def _facts(manifest: Manifest) -> list[str]:
 
 def _heads(manifest: Manifest) -> str:
     rows = [
-        [head.name, head.label_set, ", ".join(head.labels), f"{head.temperature:.3f}", _number(head.conformal_90)]
+        [
+            head.name,
+            head.label_set,
+            ", ".join(head.labels),
+            f"{head.smoothing:g}",
+            f"{head.temperature:.3f}",
+            _number(head.conformal_90),
+        ]
         for head in manifest.heads
     ]
-    return _table(["head", "label set", "labels in order", "temperature", "threshold of the 90 % sets"], rows)
+    titles = ["head", "label set", "labels in order", "smoothing undone", "temperature", "threshold of the 90 % sets"]
+    return _table(titles, rows)
 
 
 def _trust(manifest: Manifest) -> list[str]:

@@ -32,7 +32,7 @@ from mien.models.network import Deployed, Network
 from mien.recognition.expression import ExpressionModel
 from mien.training.checkpoint import Checkpoint
 from mien.training.targets import Kind
-from mien.training.tasks.expression import ExpressionRecipe
+from mien.training.tasks.expression import ExpressionRecipe, smoothing
 
 BYTES_TOLERANCE = 0.05
 """How far a probability may move when weights are stored in 8 bits; the accuracy that ships is measured after it."""
@@ -79,9 +79,10 @@ def export(
     network.backbone.merge()
     facts = _facts(recipe, version, [fitting.data(train, "train"), fitting.data(val, "val")], network)
     judged = fitting.judged_by(facts.heads, val.columns)
+    smoothing = {head.name: head.smoothing for head in facts.heads}
 
     with tempfile.TemporaryDirectory() as draft:
-        _write_graph(Deployed(network), facts, Path(draft))
+        _write_graph(Deployed(network, smoothing=smoothing), facts, Path(draft))
         model = ExpressionModel(draft)
         first = scoring.answer(model, val)
         pictures = _pictures(model, train)
@@ -89,7 +90,7 @@ def export(
     if temperatures:
         say("temperature: " + ", ".join(f"{head} {t:.3f}" for head, t in temperatures.items()))
 
-    deployed = Deployed(network, temperatures)
+    deployed = Deployed(network, temperatures, smoothing)
     facts = facts.model_copy(update={"heads": tuple(_warm(head, temperatures) for head in facts.heads)})
     made = _write_graph(deployed, facts, out)
     graph, small, pixels = out / "model.onnx", out / "model.int8.onnx", pictures[:CALIBRATION_PICTURES]
@@ -107,7 +108,13 @@ def export(
 def _facts(recipe: ExpressionRecipe, version: str, data: list[Data], network: Network) -> Manifest:
     """Describe the model before it has graphs; a draft graph entry stands in until one is written."""
     heads = tuple(
-        Head(name=name, label_set=head.labels, labels=label_sets.get(head.labels).labels, kind=_KINDS[head.target])
+        Head(
+            name=name,
+            label_set=head.labels,
+            labels=label_sets.get(head.labels).labels,
+            kind=_KINDS[head.target],
+            smoothing=smoothing(recipe, name),
+        )
         for name, head in recipe.heads.items()
     )
     listed = ", ".join(f"`{head.name}` ({head.label_set})" for head in heads)

@@ -19,6 +19,8 @@ Normalisation = Literal["picture", "half"]
 
 # ITU-R BT.601, what OpenCV and Pillow use for grey.
 GREY = (0.299, 0.587, 0.114)
+LEAST = 1e-3
+"""The least probability of a label once label smoothing is undone: the difference of two small numbers says no more."""
 
 
 class Network(nn.Module):
@@ -87,17 +89,32 @@ class Deployed(nn.Module):
     Args:
         network: the trained network.
         temperatures: by which a head's logits are divided (Guo et al. 2017); 1 where a head is not named.
+        smoothing: share of a head's targets that its training spread over all labels (Szegedy et al. 2016). Such a head
+            answers with ``(1 - share) * p + share / labels``; the `p` is taken out of it before the temperature.
     """
 
-    def __init__(self, network: Network, temperatures: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        temperatures: Mapping[str, float] | None = None,
+        smoothing: Mapping[str, float] | None = None,
+    ) -> None:
         super().__init__()
         self.network = network
         self.temperatures = {name: float((temperatures or {}).get(name, 1.0)) for name in network.heads}
+        self.smoothing = {name: float((smoothing or {}).get(name, 0.0)) for name in network.heads}
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Map ``uint8 (n, size, size, 3)`` to probabilities ``(n, classes)``, in the order of the heads."""
         logits = self.network(images.permute(0, 3, 1, 2))
-        return tuple(
-            self.network.heads[name].probabilities(value / self.temperatures[name])  # type: ignore[operator]
-            for name, value in logits.items()
-        )
+        return tuple(self._answer(name, value) for name, value in logits.items())
+
+    def _answer(self, name: str, logits: Tensor) -> Tensor:
+        """Make a head's logits ``(n, classes)`` its calibrated answer."""
+        head, temperature, share = self.network.heads[name], self.temperatures[name], self.smoothing[name]
+        if share:
+            smooth = head.probabilities(logits)  # type: ignore[operator]
+            own = (smooth - share / smooth.shape[-1]) / (1.0 - share)
+            logits = own.clamp(min=LEAST).log()
+        answer: Tensor = head.probabilities(logits / temperature)  # type: ignore[operator]
+        return answer

@@ -70,7 +70,7 @@ def optimiser(parameters: Iterable[dict[str, Any]], recipe: Optim) -> Optimizer:
     elif recipe.name == "radam":
         base = torch.optim.RAdam(chosen, lr=recipe.lr, betas=betas, decoupled_weight_decay=True)
     elif recipe.name == "muon":
-        from timm.optim import Muon
+        from timm.optim.muon import Muon
 
         base = Muon(
             _routed(chosen),

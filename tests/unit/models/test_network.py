@@ -46,6 +46,26 @@ def test_deployed_takes_uint8_rgb_and_gives_calibrated_probabilities_in_the_orde
     torch.testing.assert_close(b, logits["b"].softmax(-1))
 
 
+def test_label_smoothing_is_undone_before_the_temperature(network: Network) -> None:
+    classes = network.heads["a"].linear.out_features  # type: ignore[union-attr]
+    own = torch.full((classes,), 0.1 / (classes - 1))
+    own[1] = 0.9
+    learnt = 0.8 * own + 0.2 / classes
+    with torch.no_grad():
+        for linear in [network.heads["a"].linear]:
+            linear.weight.zero_()  # type: ignore[union-attr, operator]
+            linear.bias.copy_(learnt.log())  # type: ignore[union-attr, operator]
+    crops = torch.randint(0, 256, (2, 24, 24, 3), dtype=torch.uint8)
+    torch.testing.assert_close(Deployed(network, smoothing={"a": 0.2})(crops)[0], own.expand(2, -1))
+    warm = (own.log() / 1.5).softmax(-1).expand(2, -1)
+    torch.testing.assert_close(Deployed(network, {"a": 1.5}, {"a": 0.2})(crops)[0], warm)
+    # more smoothing than there can have been leaves labels below nothing: they keep a thousandth, and all stays finite
+    rest = Deployed(network, smoothing={"a": 0.6})(crops)[0].detach()
+    top = (float(learnt[1]) - 0.6 / classes) / 0.4
+    assert rest.sum(-1).numpy() == pytest.approx(1.0)
+    assert float(rest.min()) == pytest.approx(1e-3 / (top + 7e-3), rel=1e-3)
+
+
 def test_recomputing_activations_changes_memory_not_gradients() -> None:
     gradients = []
     for recompute in (False, True):

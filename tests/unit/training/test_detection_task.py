@@ -94,7 +94,8 @@ def test_trainings_that_begin_together_all_get_a_cache(photos: list[Photo], tmp_
     with ThreadPoolExecutor(4) as pool:
         made = list(pool.map(lambda _: PhotoCache(photos, tmp_path / "photos.u8"), range(4)))
     for cache in made:
-        assert (cache[7] == made[0][7]).all() and cache[7].any()
+        assert (cache[7] == made[0][7]).all()
+        assert cache[7].any()
     assert [path.name for path in tmp_path.iterdir()] == ["photos.u8"]
 
 

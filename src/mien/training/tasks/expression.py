@@ -175,6 +175,18 @@ LOSS: dict[Kind, str] = {
 """The usual loss a kind of target."""
 
 
+def smoothing(recipe: ExpressionRecipe, head: str) -> float:
+    """Return the share of a head's targets that its training spreads over all labels: its label smoothing.
+
+    Teachers speak for a part of the targets, which is not smoothed.
+    """
+    chosen = recipe.heads[head]
+    if (chosen.loss or LOSS[chosen.target]) != "cross_entropy":
+        return 0.0
+    untaught = 1.0 - recipe.teaching.share if recipe.teaching.teachers else 1.0
+    return float(chosen.options.get("smoothing", 0.0)) * untaught
+
+
 def network(recipe: ExpressionRecipe) -> Network:
     """Make the untrained network of a recipe; its heads are in the recipe's order."""
     backbone = backbones.build(recipe.model.backbone, recipe.crops.channels, **recipe.model.options)
