@@ -59,7 +59,7 @@ web: ## check, test and build the Studio (needs Node 20.19 or newer; without it 
 	cd web && npm ci --no-audit --no-fund && npm run check && npm test && npm run build
 
 EXPRESSION ?= runs/expression-average/best.ckpt
-FACE ?= runs/face-tuned/best.ckpt
+FACE ?= runs/face-muon/best.ckpt
 TABLE ?= out/fer2013
 FACES ?= $(MIEN_SHARED)/data/faces
 

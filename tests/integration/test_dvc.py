@@ -92,6 +92,7 @@ PROFILE = {
         "small": "small.toml",
         "recipe": "grown.toml",
         "tuned": "grown.toml",
+        "muon": "muon.toml",
     },
 }
 
@@ -116,6 +117,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, photo: Path) -> Path:
     (folder / "tiny.toml").write_text(RECIPE)
     (folder / "small.toml").write_text(FACE.format(deep=0, batches=20))
     (folder / "grown.toml").write_text(FACE.format(deep=1, batches=5))
+    (folder / "muon.toml").write_text(FACE.format(deep=1, batches=5).replace("adamw", "muon"))
     dvc(folder, "init", "--no-scm", "-q")
     return folder
 

@@ -191,7 +191,7 @@ def test_the_shipped_detector_is_trained_on_from_its_folder(annotations: Path, t
         torch.testing.assert_close(mine[:, :20], torch.from_numpy(graph[:, :20]), atol=0.01, rtol=1e-3)
 
 
-@pytest.mark.parametrize("name", ["face", "face-small", "face-tuned"])
+@pytest.mark.parametrize("name", ["face", "face-small", "face-tuned", "face-muon"])
 def test_the_shipped_recipes_are_valid(name: str) -> None:
     recipe = recipes.load(Path(__file__).resolve().parents[3] / f"recipes/{name}.toml")
     assert isinstance(recipe, detection.DetectionRecipe)
