@@ -245,7 +245,7 @@ def _copy(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_overrides(overrides: Iterable[str]) -> dict[str, Any]:
-    """Read ``a.b=value`` texts as dotted keys and values; a value is TOML, or plain text when it is none.
+    """Read ``a.b=value`` texts as dotted keys and values; a value is TOML, plain text when it is none, None when empty.
 
     Raises:
         RecipeError: a text is no override.
@@ -255,6 +255,9 @@ def read_overrides(overrides: Iterable[str]) -> dict[str, Any]:
         path, sign, text = override.partition("=")
         if not sign or not path.strip():
             raise RecipeError(f"'{override}' is not an override; write key=value, for example optim.lr=3e-4")
+        if not text.strip():
+            found[path.strip()] = None
+            continue
         try:
             found[path.strip()] = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:

@@ -25,9 +25,15 @@ def test_overrides_are_read_as_toml_and_as_text(recipe_file: Path) -> None:
     assert found.model_dump()["heads"]["e"]["options"] == {"smoothing": 0.1}
 
 
+def test_an_empty_override_takes_out_what_may_be_missing(recipe_file: Path) -> None:
+    assert recipes.load(recipe_file, ["model.start=best.ckpt"]).model_dump()["model"]["start"] == Path("best.ckpt")
+    assert recipes.load(recipe_file, ["model.start=best.ckpt", "model.start="]).model_dump()["model"]["start"] is None
+
+
 @pytest.mark.parametrize(
     ("override", "said"),
     [
+        ("optim.lr=", r"recipe key 'optim.lr': input should be a valid number"),
         ("optim.lrr=1", r"no recipe key 'optim.lrr'. Did you mean 'optim.lr'\?"),
         ("heads.e.lable='x'", r"no recipe key 'heads.e.lable'. Did you mean 'heads.e.labels'\?"),
         ("augmnt.flip=1", r"no recipe key 'augmnt'. Did you mean 'augment'\?"),
