@@ -58,7 +58,7 @@ web: ## check, test and build the Studio (needs Node 20.19 or newer; without it 
 	@if ! command -v npm >/dev/null; then echo "npm is not installed: the Studio is not built"; exit 0; fi; \
 	cd web && npm ci --no-audit --no-fund && npm run check && npm test && npm run build
 
-EXPRESSION ?= runs/expression-average/best.ckpt
+EXPRESSION ?= runs/expression-muon-average/best.ckpt
 FACE ?= runs/face-muon/best.ckpt
 TABLE ?= out/fer2013
 FACES ?= $(MIEN_SHARED)/data/faces
@@ -103,12 +103,14 @@ results: $(DEV)/installed ## measure the models in the package and write the REA
 # Each folder is `mien export CHECKPOINT --table $(TABLE) -o FOLDER` of a course; the recipes' headers lead to its checkpoint.
 STEPS ?= "first course=runs/expression-first-model" "second course=runs/expression-model" \
   "tried: enlarged, then taught, their mean=runs/expression-enlarged-model" "third, patient=runs/expression-patient-model" \
-  "mean of two moments of the third, ships=expression"
+  "mean of two moments of the third=runs/expression-average-model" "fourth, Muon=runs/expression-muon-model" \
+  "mean of third and fourth, ships=expression"
 
 steps: $(DEV)/installed ## measure what each course of the expression model gave (needs the courses' model folders)
 	$(DEV)/bin/python benchmarks/steps.py $(TABLE) $(STEPS)
 	$(DEV)/bin/python benchmarks/other_faces.py runs/expression-first-model runs/expression-model \
-	  runs/expression-enlarged-model runs/expression-patient-model expression --oasis $(OASIS)/oasis.csv --images $(FACES)/images
+	  runs/expression-enlarged-model runs/expression-patient-model runs/expression-average-model runs/expression-muon-model \
+	  expression --oasis $(OASIS)/oasis.csv --images $(FACES)/images
 	$(DEV)/bin/mien train ablate recipes/ablation/flagship.toml --table $(TABLE) --limit 4000 --seeds 3 -o runs/flagship
 	$(DEV)/bin/python docs/results/ablation.py flagship=runs/flagship/ablation.json
 	$(DEV)/bin/python docs/results/steps.py

@@ -83,6 +83,8 @@ PROFILE = {
     "tune": {"recipe": "tiny.toml", "options": "--epochs 1"},
     "patient": {"recipe": "tiny.toml", "options": ""},
     "average": {"options": ""},
+    "muon": {"recipe": "tiny.toml", "options": "--set optim.name=muon"},
+    "average-muon": {"options": ""},
     "evaluate": {"protocol": "hard", "max_leak": 1.0},
     "fit": {"options": "--photos photos/faces.jsonl"},
     "reproduce": {"tolerance": 1e-6},
