@@ -250,7 +250,7 @@ def read_overrides(overrides: Iterable[str]) -> dict[str, Any]:
     Raises:
         RecipeError: a text is no override.
     """
-    found = {}
+    found: dict[str, Any] = {}
     for override in overrides:
         path, sign, text = override.partition("=")
         if not sign or not path.strip():
