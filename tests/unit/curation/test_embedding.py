@@ -47,10 +47,14 @@ def test_a_face_that_was_mirrored_relit_framed_and_packed_is_found_where_thumbna
         return sorted(({images[row] for row in group} for group in found), key=len, reverse=True)
 
     assert groups("neighbours") == [{"300-300.png", "again.png"}]
-    # Below the default, because of so few pictures little is known of how pictures vary.
-    pair = {"face.png", "framed.jpg"}
-    assert pair in groups("embedding", 0.48)
-    assert len(groups("embedding", 0.48)) == 2
+    # Of so few pictures little is known of how pictures vary, so cosines are lower than the default asks for; which
+    # pair is the nearest does not depend on that.
+    steps = (groups("embedding", limit / 100) for limit in range(80, 20, -2))
+    found = next(step for step in steps if len(step) > 1)
+    assert {frozenset(group) for group in found} == {
+        frozenset({"300-300.png", "again.png"}),
+        frozenset({"face.png", "framed.jpg"}),
+    }
 
 
 def test_whitened_cosines_are_those_of_the_shrunk_covariance_and_zeros_stay_zeros(rng: np.random.Generator) -> None:
