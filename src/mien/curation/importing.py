@@ -11,6 +11,7 @@ import hashlib
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -104,10 +105,14 @@ def import_dataset(
         raise DataError(f"the table cannot go into '{out}', inside the data set itself; give a folder beside it")
     samples = module.read(source, **{key: value for key, value in options.items() if value is not None})
     store = _Store(name, info, out, link, dry_run)
-    items = ({"sample": sample} for sample in samples)
+    items: Iterator[dict[str, Any]] = ({"sample": sample} for sample in samples)
     if dry_run:
         rows = (row for item in items for row in store([item]))
         return _collect(rows, None, progress, source)
+    first = next(items, None)  # a data set that is refused leaves no folder behind
+    if first is None:
+        raise DataError(f"'{source}' holds no samples")
+    items = chain([first], items)
     (out / IMAGES).mkdir(parents=True, exist_ok=True)
     parts = out / ".import"
     made = shards.run(items, store, parts, {"reader": name, "link": link}, engine or Engine(), lost=_lost)

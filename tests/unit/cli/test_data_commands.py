@@ -97,9 +97,15 @@ def test_a_dry_run_writes_no_table(raw: Path, tmp_path: Path, command: str) -> N
     ],
 )
 def test_wrong_use_ends_with_code_2_and_a_sentence(
-    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     assert run(*arguments) == 2
+    assert not list(tmp_path.iterdir())
     said = capsys.readouterr().err
     assert message in said
     assert "Traceback" not in said
