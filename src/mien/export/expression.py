@@ -79,10 +79,10 @@ def export(
     network.backbone.merge()
     facts = _facts(recipe, version, [fitting.data(train, "train"), fitting.data(val, "val")], network)
     judged = fitting.judged_by(facts.heads, val.columns)
-    smoothing = {head.name: head.smoothing for head in facts.heads}
+    smoothed = {head.name: head.smoothing for head in facts.heads}
 
     with tempfile.TemporaryDirectory() as draft:
-        _write_graph(Deployed(network, smoothing=smoothing), facts, Path(draft))
+        _write_graph(Deployed(network, smoothing=smoothed), facts, Path(draft))
         model = ExpressionModel(draft)
         first = scoring.answer(model, val)
         pictures = _pictures(model, train)
@@ -90,7 +90,7 @@ def export(
     if temperatures:
         say("temperature: " + ", ".join(f"{head} {t:.3f}" for head, t in temperatures.items()))
 
-    deployed = Deployed(network, temperatures, smoothing)
+    deployed = Deployed(network, temperatures, smoothed)
     facts = facts.model_copy(update={"heads": tuple(_warm(head, temperatures) for head in facts.heads)})
     made = _write_graph(deployed, facts, out)
     graph, small, pixels = out / "model.onnx", out / "model.int8.onnx", pictures[:CALIBRATION_PICTURES]
