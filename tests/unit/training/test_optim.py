@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import math
 
 import pytest
@@ -91,6 +92,29 @@ def test_muon_moves_wide_layers_in_all_directions_alike_and_leaves_narrow_ones_t
     assert (wide / (0.2 * (16 * 9) ** 0.5 * 0.01)).numpy() == pytest.approx(1.0, abs=0.35)
     for narrow in (moved[0], moved[4]):  # AdamW's first step, with Nesterov's look ahead, has one length
         assert narrow.abs().numpy() == pytest.approx(1.95 * 0.01, rel=1e-2)
+
+
+def test_muon_goes_on_from_its_saved_state_as_if_it_had_not_stopped() -> None:
+    torch.manual_seed(0)
+    recipe = Optim(name="muon", lr=0.01, momentum=0.95)
+    first = nn.Sequential(nn.Conv2d(16, 16, 3), nn.BatchNorm2d(16), nn.Conv2d(16, 8, 1))
+    one = optim.optimiser(optim.groups(first, 0.05), recipe)
+
+    def step(module: nn.Module, chosen: torch.optim.Optimizer, seed: int) -> None:
+        torch.manual_seed(seed)
+        chosen.zero_grad()
+        module(torch.randn(2, 16, 8, 8)).square().mean().backward()
+        chosen.step()
+
+    step(first, one, 1)
+    second = copy.deepcopy(first)
+    other = optim.optimiser(optim.groups(second, 0.05), recipe)
+    other.load_state_dict(copy.deepcopy(one.state_dict()))
+    for seed in (2, 3):
+        step(first, one, seed)
+        step(second, other, seed)
+    for ours, theirs in zip(first.parameters(), second.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
 
 
 def test_layer_decay_gives_earlier_stages_smaller_rates_and_places_every_parameter_once() -> None:
