@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -88,3 +90,19 @@ def test_the_last_of_two_values_of_an_epoch_counts_and_what_is_no_number_is_left
     second.write_text("epoch,step,val/loss\n1,6,1.0\n2,9,0.5\n")
     assert figures.logged([first, second]) == {"val/loss": ((0.0, 1.0, 2.0), (1.5, 1.0, 0.5))}
     assert figures.curves(figures.logged([first, second])).ndim == 3
+
+
+def _open_store(folder: str) -> str:
+    from mien.training.trackers.mlflow import MLflow
+
+    return MLflow(Path(folder).name, Path(folder), None).identity()
+
+
+def test_runs_that_begin_at_the_same_time_make_one_store_together(tmp_path: Path, local: None) -> None:
+    from mlflow import MlflowClient
+
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        begun = list(pool.map(_open_store, [str(tmp_path / "runs" / name) for name in ("one", "two")]))
+    client = MlflowClient(f"sqlite:///{tmp_path / 'runs' / 'mlflow.db'}")
+    (experiment,) = [found for found in client.search_experiments() if found.name == "mien"]
+    assert {run.info.run_id for run in client.search_runs([experiment.experiment_id])} == set(begun)

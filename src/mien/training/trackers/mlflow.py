@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 from lightning.pytorch.loggers import MLFlowLogger
 from numpy.typing import NDArray
 
@@ -26,14 +27,18 @@ class MLflow:
         # It reports its use to its makers otherwise; read when the library is imported, which the logger does.
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         home = folder.resolve().parent
+        home.mkdir(parents=True, exist_ok=True)
         server = os.environ.get("MLFLOW_TRACKING_URI")
-        self.logger = MLFlowLogger(
-            experiment_name=os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT),
-            run_name=name,
-            tracking_uri=server or f"sqlite:///{home / 'mlflow.db'}",
-            artifact_location=None if server else (home / "mlartifacts").as_uri(),
-            run_id=identity,
-        )
+        # Two runs that begin at the same time would both make the store's tables, and one would fail.
+        with FileLock(home / ".mlflow.lock"):
+            self.logger = MLFlowLogger(
+                experiment_name=os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT),
+                run_name=name,
+                tracking_uri=server or f"sqlite:///{home / 'mlflow.db'}",
+                artifact_location=None if server else (home / "mlartifacts").as_uri(),
+                run_id=identity,
+            )
+            self.identity()
 
     def identity(self) -> str:
         """Return the run id."""
