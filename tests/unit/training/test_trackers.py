@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -93,6 +94,7 @@ def test_the_last_of_two_values_of_an_epoch_counts_and_what_is_no_number_is_left
 
 
 def _open_store(folder: str) -> str:
+    os.environ.pop("MLFLOW_TRACKING_URI", None)  # MLflow leaves the store of an earlier run there
     from mien.training.trackers.mlflow import MLflow
 
     return MLflow(Path(folder).name, Path(folder), None).identity()
