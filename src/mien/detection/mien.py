@@ -21,7 +21,8 @@ class FaceModel:
 
     Args:
         model: name of an installed model, or a model folder.
-        score: boxes below are dropped; None takes the manifest's threshold.
+        score: boxes below are dropped; None takes the manifest's threshold. The graph itself leaves out answers below
+            0.05 (`models.face_decode.LOWEST`).
         options: see `runtime.Session`.
 
     Raises:

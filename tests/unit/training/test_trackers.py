@@ -103,6 +103,7 @@ def _open_store(folder: str) -> str:
 def test_runs_that_begin_at_the_same_time_make_one_store_together(tmp_path: Path, local: None) -> None:
     from mlflow import MlflowClient
 
+    (tmp_path / "runs").mkdir()
     with ProcessPoolExecutor(2, get_context("spawn")) as pool:
         begun = list(pool.map(_open_store, [str(tmp_path / "runs" / name) for name in ("one", "two")]))
     client = MlflowClient(f"sqlite:///{tmp_path / 'runs' / 'mlflow.db'}")

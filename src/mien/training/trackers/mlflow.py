@@ -27,7 +27,6 @@ class MLflow:
         # It reports its use to its makers otherwise; read when the library is imported, which the logger does.
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         home = folder.resolve().parent
-        home.mkdir(parents=True, exist_ok=True)
         server = os.environ.get("MLFLOW_TRACKING_URI")
         # Two runs that begin at the same time would both make the store's tables, and one would fail.
         with FileLock(home / ".mlflow.lock"):
