@@ -68,6 +68,7 @@ models: $(DEV)/installed ## export trained checkpoints (EXPRESSION=, FACE=) into
 	$(DEV)/bin/mien export $(FACE) --table $(FACES) -o src/mien/assets/face
 	$(DEV)/bin/mien evaluate src/mien/assets/expression $(TABLE) --fit --photos $(FACES)/faces.jsonl \
 	  --json docs/results/quality.json
+	$(DEV)/bin/python -m tests.golden.write
 
 OASIS ?= $(MIEN_SHARED)/data/oasis
 START ?= $(MIEN_SHARED)/models/mobilenet_v1_0.75_224.npz
@@ -75,6 +76,7 @@ START ?= $(MIEN_SHARED)/models/mobilenet_v1_0.75_224.npz
 scene: $(DEV)/installed ## make the model of whole pictures (a few minutes) and write its figures
 	$(DEV)/bin/mien data import oasis $(OASIS) -o out/oasis --option images=$(FACES)/images
 	$(DEV)/bin/mien train scene out/oasis --start $(START) -o src/mien/assets/scene --json docs/results/scene.json
+	$(DEV)/bin/python -m tests.golden.write
 	$(DEV)/bin/python docs/results/motion.py
 
 landmarks: $(DEV)/installed ## make the model on landmarks (extra mediapipe; half an hour)

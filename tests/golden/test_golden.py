@@ -50,6 +50,16 @@ def test_decisions_on_reactions_are_still_the_golden_ones() -> None:
     assert write.reacted() == GOLDEN["reactions"], "run python -m tests.golden.write"
 
 
+@pytest.mark.parametrize("task", ["expression", "face", "scene"])
+def test_what_the_shipped_models_say_was_written_from_these_graphs(task: str) -> None:
+    from mien import hub, manifest
+    from tests.golden import write
+
+    golden = json.loads((pictures.FOLDER / "models.json").read_text(encoding="utf-8"))
+    graph = manifest.read(hub.assets() / task).graphs[write.PRECISION]
+    assert golden[task]["sha256"] == graph.sha256, "run python -m tests.golden.write"
+
+
 def test_the_map_of_occlusion_is_still_the_golden_one() -> None:
     from mien import hub
     from mien.recognition.expression import ExpressionModel
