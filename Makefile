@@ -94,8 +94,9 @@ results: $(DEV)/installed ## measure the models in the package and write the REA
 	$(DEV)/bin/mien evaluate expression $(TABLE) --protocol hard --json docs/results/expression-hard.json
 	$(DEV)/bin/mien evaluate expression $(TABLE) --protocol hard --views ten --json docs/results/expression-hard-ten.json
 	$(DEV)/bin/mien evaluate expression $(TABLE) --protocol ferplus-majority --views ten --json docs/results/expression-ferplus-ten.json
-	for side in 320 512 640; do for detector in mien yunet; do MIEN_MODELS=$(MIEN_SHARED)/models $(DEV)/bin/mien evaluate \
-	  $$detector $(FACES)/faces.jsonl --side $$side --slices --robustness --json docs/results/face-$$detector-$$side.json; done; done
+	for side in 320 512 640; do for detector in mien "yunet --compare mien"; do MIEN_MODELS=$(MIEN_SHARED)/models \
+	  $(DEV)/bin/mien evaluate $$detector $(FACES)/faces.jsonl --side $$side --slices --robustness \
+	  --json docs/results/face-$${detector%% *}-$$side.json; done; done
 	MIEN_MODELS=$(MIEN_SHARED)/models $(DEV)/bin/python benchmarks/face_filling.py $(TABLE) --detector mien --detector yunet \
 	  $(if $(wildcard runs/face-model),--detector mien=runs/face-model)
 	$(DEV)/bin/python benchmarks/judging.py $(TABLE) --checkpoint $(EXPRESSION) --photos $(FACES)/faces.jsonl

@@ -33,6 +33,7 @@ def render() -> str:
     parts = [
         _expression([r for r in records if "protocol" in r and "quality" not in r]),
         _detection([r for r in records if "sizes" in r]),
+        _pairs([r for r in records if "sizes" in r and "comparison" in r]),
         _speed([r for r in records if "stages" in r]),
     ]
     return "\n".join(part for part in parts if part)
@@ -88,6 +89,19 @@ def _detection(records: list[dict[str, Any]]) -> str:
     return _table(head, rows)
 
 
+def _pairs(records: list[dict[str, Any]]) -> str:
+    """Write what one detector is better or worse by than another on the same photos, by their source."""
+    if not records:
+        return ""
+    rows = []
+    for r in sorted(records, key=lambda r: r["side"]):
+        differences = [d for d in r["comparison"]["differences"] if d["min_height"] == 16.0]
+        name = f"AP of {r['comparison']['other']} minus AP of {r['model']}, faces from 16 px, side {r['side']}"
+        rows.append([name, *(_signed(d["difference"]) for d in differences)])
+    head = [f"{d['source'] or 'all'} ({d['photos']} photos, {d['faces']} faces)" for d in differences]
+    return _table(["in pairs", *head], rows)
+
+
 def _speed(records: list[dict[str, Any]]) -> str:
     if not records:
         return ""
@@ -118,6 +132,10 @@ def _speed(records: list[dict[str, Any]]) -> str:
 
 def _number(figure: dict[str, float]) -> str:
     return f"{figure['value']:.3f} ({figure['low']:.3f}-{figure['high']:.3f})"
+
+
+def _signed(figure: dict[str, float]) -> str:
+    return f"{figure['value']:+.3f} ({figure['low']:+.3f} to {figure['high']:+.3f})"
 
 
 def _percent(figure: dict[str, float]) -> str:

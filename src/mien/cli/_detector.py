@@ -34,6 +34,7 @@ def evaluate(
     precision: str | None,
     json: str | None,
     *,
+    other: str | None = None,
     groups: bool = False,
     conditions: bool = False,
     draws: int = 1000,
@@ -47,12 +48,13 @@ def evaluate(
         side: longest side that photos are resized to.
         precision: of the graph; None takes the model's own.
         json: file to write, or '-'.
+        other: a detector to compare with, in pairs; name or model folder.
         groups: also score by source and by height of the face.
         conditions: also score darkened, turned, covered ... versions.
         draws: bootstrap draws.
     """
     from mien.datasets.faces import INFO, read_photos, split
-    from mien.evaluation import detection, detection_conditions
+    from mien.evaluation import compare, detection, detection_conditions
 
     parts = dict(zip(("train", "val"), split(list(read_photos(photos))), strict=True))
     if part not in parts:
@@ -61,10 +63,15 @@ def evaluate(
     if not chosen:
         raise DataError(f"'{photos}' has no photos in split '{part}'")
     detector, threshold = _open(model, precision)
+    second = _open(other, precision)[0] if other else None
     boxes = detection.find(detector, chosen, side)
     found = detection.report(chosen, boxes, side, threshold=threshold, draws=draws)
     title = f"{INFO.title}, {'held-out tenth' if part == 'val' else 'the other nine tenths'}"
     record = {"schema": 1, "model": model, "dataset": title, "split": part} | found.to_dict()
+    against = []
+    if other and second:
+        against = compare.compare_detectors(chosen, boxes, detection.find(second, chosen, side), draws=draws)
+        record["comparison"] = {"other": other, "differences": [one.to_dict() for one in against]}
     rows = detection_conditions.groups(chosen, boxes, threshold=threshold) if groups else []
     if conditions:
         with output.progress("worse photos") as advance:
@@ -80,6 +87,8 @@ def evaluate(
     _scores.detector(found, threshold)
     if rows:
         _scores.conditions(rows)
+    if other and against:
+        _scores.detectors(other, against)
 
 
 def _open(model: str, precision: str | None) -> tuple[Detector, float]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mien.cli import output
 
 if TYPE_CHECKING:
     from mien.evaluation.bootstrap import Figure
+    from mien.evaluation.compare import DetectorDifference
     from mien.evaluation.detection import DetectionReport
     from mien.evaluation.detection_conditions import Row
     from mien.evaluation.outputs import OutputEvaluation
@@ -55,7 +56,7 @@ def outputs(found: OutputEvaluation, record: Record) -> None:
     if "fitted" in record:
         _say("written into model.json: " + ", ".join(f"{label} {t:.3g}" for label, t in record["fitted"].items()))
     if "comparison" in record:
-        rows = [[name, *(f"{d[k]:+.4f}" for k in ("value", "low", "high"))] for name, d in _differences(record)]
+        rows = [[name, *_signed(d)] for name, d in _differences(record)]
         other = record["comparison"]["other"]
         output.stdout.print(output.table(f"{other} against it", ["figure", "difference#", "low#", "high#"], rows))
 
@@ -82,6 +83,16 @@ def conditions(rows: Sequence[Row]) -> None:
     output.stdout.print(output.table(None, ["by", "", "n#", "AP@0.5#", "low#", "high#", "recall#"], body))
 
 
+def detectors(other: str, found: Sequence[DetectorDifference]) -> None:
+    """Show what another face detector is better or worse by."""
+    body = [
+        [row.source or "all", f"{row.min_height:.0f} px", str(row.faces), *_signed(row.difference.to_dict())]
+        for row in found
+    ]
+    head = ["photos", "faces from#", "n#", "AP@0.5 difference#", "low#", "high#"]
+    output.stdout.print(output.table(f"{other} against it", head, body))
+
+
 def unread(failed: dict[int, str]) -> None:
     """Name the first pictures that could not be read."""
     for reason in list(failed.values())[:5]:
@@ -93,6 +104,11 @@ def unread(failed: dict[int, str]) -> None:
 def cells(figure: Figure) -> list[str]:
     """Return a figure and its interval as cells of a table."""
     return [f"{figure.value:.4f}", f"{figure.low:.4f}", f"{figure.high:.4f}"]
+
+
+def _signed(difference: Mapping[str, float | None]) -> list[str]:
+    """Return a difference and its interval as cells of a table, with their signs; empty where one is not defined."""
+    return ["" if x is None else f"{x:+.4f}" for x in (difference[key] for key in ("value", "low", "high"))]
 
 
 def _title(record: Record) -> None:

@@ -76,11 +76,14 @@ def command(
     """
     if table.suffix == ".jsonl":
         given = {
-            "--protocol": protocol, "--head": head, "--report": report, "--compare": compare, "--flip": flip,
-            "--views": views != "one", "--card": card, "--fit": fit, "--photos": photos,
+            "--protocol": protocol, "--head": head, "--report": report, "--flip": flip, "--views": views != "one",
+            "--card": card, "--fit": fit, "--photos": photos,
         }  # fmt: skip
         detector.refuse([option for option, value in given.items() if value])
-        detector.evaluate(model, table, split, side, precision, json, groups=slices, conditions=robustness, draws=draws)
+        detector.evaluate(
+            model, table, split, side, precision, json,
+            other=compare, groups=slices, conditions=robustness, draws=draws,
+        )  # fmt: skip
         return
     from mien.evaluation import leakage, protocols, scoring
     from mien.recognition.expression import ExpressionModel

@@ -57,6 +57,12 @@ class Curve:
         envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
         return bootstrap.ratio((envelope * weight * self.hits).sum(axis=1), weights @ self.faces)
 
+    def of(self, photos: NDArray[np.bool_]) -> Curve:
+        """Return the detections of some of the photos, ``bool (photos,)``, which are numbered anew."""
+        kept = photos[self.photo]
+        place = np.cumsum(photos) - 1
+        return Curve(self.scores[kept], self.hits[kept], place[self.photo[kept]], self.faces[photos])
+
     def recall(self, threshold: float) -> float:
         """Return the share of faces found with at least this score; NaN without faces."""
         total = int(self.faces.sum())

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from mien import hub
 from mien.cli.main import main
 from mien.datasets.faces import held_out
 
@@ -64,6 +65,23 @@ def test_groups_and_worse_photos_are_scored(photos: Path, capsys: pytest.Capture
     assert rows["height", "16 to 24 px"]["recall"] is None
     easy = ("dark", "bright", "side light", "noise", "jpeg", "grey", "turned by 25°")
     assert {name: rows["condition", name]["ap"]["value"] for name in easy} == dict.fromkeys(easy, 1.0)
+
+
+def test_two_detectors_are_compared_in_pairs(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--split", "train", "--side", "320", "--compare", str(hub.assets() / "face")]
+    assert run("evaluate", "mien", photos, *options, "--json", "-") == 0
+    comparison = json.loads(capsys.readouterr().out)["comparison"]
+    assert comparison["other"] == options[-1]
+    same = {"photos": 3, "faces": 3, "difference": {"value": 0.0, "low": 0.0, "high": 0.0}}
+    kinds = [{"source": source, "min_height": height} for height in (16.0, 32.0) for source in (None, "made")]
+    assert comparison["differences"] == [kind | same for kind in kinds]
+    assert run("evaluate", "mien", photos, *options) == 0
+    assert "+0.0000" in capsys.readouterr().out
+
+
+def test_a_detector_to_compare_with_that_is_none_is_refused(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("evaluate", "mien", photos, "--compare", "expression") != 0
+    assert "is no face detector" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.parametrize("option", [["--flip"], ["--views", "ten"], ["--card"], ["--head", "x"]])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -9,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mien.datasets.faces import Photo
+from mien.evaluation.compare import compare_detectors
 from mien.evaluation.detection import curve, evaluate_detector, match, point_errors, report
 from mien.results import Detections
 
@@ -171,3 +173,36 @@ def test_a_detector_is_given_the_pictures_in_order(tmp_path: Path) -> None:
 def empty() -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
     none = np.zeros(0, bool)
     return np.zeros((0, 4), np.float32), np.zeros((0, 5, 2), np.float32), none, none
+
+
+def test_a_part_of_a_curve_is_the_curve_of_that_part() -> None:
+    photos, found = random_set(np.random.default_rng(3))
+    chosen = np.arange(12) % 3 == 1
+    part = curve(photos, found, 16).of(chosen)
+    alone = curve(photos[1::3], found[1::3], 16)
+    assert len(part.scores) > 5
+    for name in ("scores", "hits", "photo", "faces"):
+        np.testing.assert_array_equal(getattr(part, name), getattr(alone, name))
+
+
+def test_detectors_are_compared_on_the_same_photos_and_by_source() -> None:
+    rng = np.random.default_rng(4)
+    photos, worse = random_set(rng)
+    photos = [replace(one, source="odd" if number % 2 else "even") for number, one in enumerate(photos)]
+    perfect = [detections(one.xyxy.tolist(), [0.9] * len(one.xyxy)) for one in photos]
+    rows = {(row.source, row.min_height): row for row in compare_detectors(photos, worse, perfect, draws=200)}
+    assert set(rows) == {(source, height) for source in (None, "even", "odd") for height in (16.0, 32.0)}
+    for source in (None, "even", "odd"):
+        at = [i for i, one in enumerate(photos) if source in (None, one.source)]
+        own = plain_average_precision([photos[i] for i in at], [worse[i] for i in at])
+        row = rows[source, 16.0]
+        assert row.difference.value == pytest.approx(1 - own, abs=1e-9)
+        assert 0 < row.difference.low <= row.difference.value <= row.difference.high
+        assert (row.photos, row.faces) == (len(at), sum(len(photos[i].xyxy) for i in at))
+
+
+def test_a_detector_against_itself_differs_by_nothing() -> None:
+    """The photos are resampled in pairs: two separate draws would spread around zero."""
+    photos, found = random_set(np.random.default_rng(5))
+    for row in compare_detectors(photos, found, found, draws=200):
+        assert row.difference.to_dict() == {"value": 0.0, "low": 0.0, "high": 0.0}
