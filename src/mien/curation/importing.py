@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -111,7 +111,7 @@ def import_dataset(
         return _collect(rows, None, progress, source)
     first = next(items, None)  # a data set that is refused leaves no folder behind
     if first is None:
-        raise DataError(f"'{source}' holds no samples")
+        raise _nothing(source)
     items = chain([first], items)
     (out / IMAGES).mkdir(parents=True, exist_ok=True)
     parts = out / ".import"
@@ -136,9 +136,13 @@ def _collect(
         count += 1
         progress(count)
     if count == 0:
-        why = f"; the first of {len(failures)} pictures that failed: {failures[0]}" if failures else ""
-        raise DataError(f"'{source}' holds no samples{why}")
+        raise _nothing(source, failures)
     return Imported(None, count, tuple(failures))
+
+
+def _nothing(source: Path, failures: Sequence[str] = ()) -> DataError:
+    why = f"; the first of {len(failures)} pictures that failed: {failures[0]}" if failures else ""
+    return DataError(f"'{source}' holds no samples{why}")
 
 
 def _lost(item: dict[str, Any], reason: str) -> list[dict[str, Any]]:
