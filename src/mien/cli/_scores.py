@@ -36,11 +36,11 @@ def one_label(found: Evaluation, record: Record) -> None:
         head = [*report_quality.HEAD[:2], *(f"{name}#" for name in report_quality.HEAD[2:])]
         output.stdout.print(output.table("fitted quality", head, report_quality.rows(record["quality"])))
         gate = ", ".join(f"{name} {value:.4g}" for name, value in record["quality"]["gate"].items())
-        _say(f"written into model.json: {gate}")
+        output.say(f"written into model.json: {gate}")
     if "comparison" in record:
         c = record["comparison"]
         d = c["difference"]
-        _say(
+        output.say(
             f"{c['other']} is {100 * d['value']:+.2f} points ({100 * d['low']:+.2f} to {100 * d['high']:+.2f}) against "
             f"it; McNemar p = {c['p_value']:.3g}"
         )
@@ -54,7 +54,7 @@ def outputs(found: OutputEvaluation, record: Record) -> None:
     _each(found.outputs.labels.labels, found.per_output)
     _leaks(record["leakage"])
     if "fitted" in record:
-        _say("written into model.json: " + ", ".join(f"{label} {t:.3g}" for label, t in record["fitted"].items()))
+        output.say("written into model.json: " + ", ".join(f"{label} {t:.3g}" for label, t in record["fitted"].items()))
     if "comparison" in record:
         rows = [[name, *_signed(d)] for name, d in _differences(record)]
         other = record["comparison"]["other"]
@@ -70,7 +70,7 @@ def detector(found: DetectionReport, threshold: float) -> None:
         said.append(f"mean point error {found.point_error:.3f} of the box side over {found.point_faces} faces")
     if found.faceless:
         said.append(f"{found.clean:.1%} of {found.faceless} faceless photos clean")
-    _say("; ".join(said))
+    output.say("; ".join(said))
 
 
 def conditions(rows: Sequence[Row]) -> None:
@@ -112,7 +112,7 @@ def _signed(difference: Mapping[str, float | None]) -> list[str]:
 
 
 def _title(record: Record) -> None:
-    _say(
+    output.say(
         f"{record['model']} ({record['precision']}{', flip' if record['flip'] else ''}), head {record['head']}, on "
         f"{record['dataset']}, split {record['split']}, protocol {record['protocol']}: {record['n']} rows"
     )
@@ -137,7 +137,3 @@ def _leaks(leaks: Record) -> None:
             f"{leaks['rows']} of the split's pictures ({leaks['share']:.1%}) are also in "
             f"{', '.join(leaks['searched'])}{kept}"
         )
-
-
-def _say(text: str) -> None:
-    output.stdout.print(text, highlight=False, markup=False, soft_wrap=True)

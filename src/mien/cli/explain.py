@@ -46,7 +46,9 @@ def pictures(
     target: Annotated[str | None, typer.Option(metavar="LABEL", help="Explain this label, not the answer.")] = None,
     head: Annotated[str | None, typer.Option(metavar="NAME", help="Head to explain; default the primary one.")] = None,
     crops: Annotated[bool, typer.Option("--crops", help="Treat each picture as the crop of one face.")] = False,
-    detector: Annotated[str, typer.Option(metavar="NAME", help="Face detector: mien, yunet, none.")] = "mien",
+    detector: Annotated[
+        str, typer.Option(metavar="NAME|FOLDER", help="Face detector: mien, yunet, none, a model.")
+    ] = "mien",
     json: Annotated[str | None, typer.Option(metavar="FILE|-", help="Write one JSON line a face and method.")] = None,
 ) -> None:
     """Explain the answers to faces in pictures.

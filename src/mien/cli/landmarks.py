@@ -49,7 +49,7 @@ def command(
         str, typer.Option(metavar="auto|478|5", help="478 needs the extra 'mediapipe'; 5 come from our detector.")
     ] = "auto",
     model: Annotated[Path | None, typer.Option(metavar="FILE", help="face_landmarker.task.")] = None,
-    detector: Annotated[str, typer.Option(metavar="NAME", help="Detector for five points.")] = "mien",
+    detector: Annotated[str, typer.Option(metavar="NAME|FOLDER", help="Detector for five points.")] = "mien",
     crops: Annotated[bool, typer.Option("--crops", help="Each picture is the crop of one face.")] = False,
     action_units: Annotated[
         bool, typer.Option("--action-units", help="Add action units, derived from the blendshapes.")

@@ -25,6 +25,11 @@ stdout = Console()
 stderr = Console(stderr=True)
 
 
+def say(text: str) -> None:
+    """Print a line as it is, for as wide a terminal as it takes."""
+    stdout.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
 def warn(text: str) -> None:
     """Say something on standard error, on one line whatever the terminal's width."""
     stderr.print(text, style="yellow", soft_wrap=True, highlight=False, markup=False)

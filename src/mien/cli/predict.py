@@ -42,7 +42,9 @@ def command(
     ] = "auto",
     camera: Annotated[int | None, typer.Option(metavar="N", min=0, help="Read a camera until Ctrl-C.")] = None,
     fps: Annotated[float, typer.Option(min=0.01, help="Frames a second of numbered pictures.")] = 25.0,
-    detector: Annotated[str, typer.Option(metavar="NAME", help="Detector: mien, yunet, mediapipe, none.")] = "mien",
+    detector: Annotated[
+        str, typer.Option(metavar="NAME|FOLDER", help="Detector: mien, yunet, mediapipe, none, a model.")
+    ] = "mien",
     crops: Annotated[bool, typer.Option("--crops", help="Treat each picture as the crop of one face.")] = False,
     model: Annotated[
         str, typer.Option(metavar="NAME|FOLDER", help="Expression model, or vlm:SERVICE:MODEL.")

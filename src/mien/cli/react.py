@@ -17,7 +17,9 @@ def command(
     policy: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Policy in TOML in place of the one inside the package.")
     ] = None,
-    detector: Annotated[str, typer.Option(metavar="NAME", help="Face detector: mien, yunet, none.")] = "mien",
+    detector: Annotated[
+        str, typer.Option(metavar="NAME|FOLDER", help="Face detector: mien, yunet, none, a model.")
+    ] = "mien",
     model: Annotated[str, typer.Option(metavar="NAME|FOLDER", help="Expression model.")] = "expression",
     scene: Annotated[
         str | None, typer.Option(metavar="NAME|FOLDER", help="Whole-picture model; default the first installed.")

@@ -17,7 +17,7 @@ def command(
         int | None, typer.Option(metavar="PORT", help="Port to listen on [8000]; 0 takes a free one.")
     ] = None,
     model: Annotated[str | None, typer.Option(metavar="NAME|FOLDER", help="Expression model [expression].")] = None,
-    detector: Annotated[str | None, typer.Option(metavar="NAME", help="Face detector [mien].")] = None,
+    detector: Annotated[str | None, typer.Option(metavar="NAME|FOLDER", help="Face detector [mien].")] = None,
     side: Annotated[int | None, typer.Option(metavar="PX", help="Longest side at which faces are looked for.")] = None,
     workers: Annotated[int | None, typer.Option(metavar="N", help="Processes that share the port [1].")] = None,
     api_key_file: Annotated[

@@ -109,7 +109,7 @@ def accept(
         Path | None, typer.Option(metavar="TABLE", help="Table whose pictures must not come again.")
     ] = None,
     model: Annotated[str, typer.Option(metavar="NAME|FOLDER", help="Expression model that judges.")] = "expression",
-    detector: Annotated[str, typer.Option(metavar="NAME", help="Face detector.")] = "mien",
+    detector: Annotated[str, typer.Option(metavar="NAME|FOLDER", help="Face detector.")] = "mien",
     min_face: Annotated[float, typer.Option(min=0, help="Pixels.")] = 64.0,
     min_quality: Annotated[float, typer.Option(min=0, max=1, help="Of the face.")] = 0.3,
     min_probability: Annotated[float, typer.Option(min=0, max=1, help="Of the intended label.")] = 0.0,

@@ -27,7 +27,7 @@ def command(
         str | None, typer.Argument(help="A clip, a URL, numbered pictures, or a camera's number; nothing is a camera.")
     ] = None,
     camera: Annotated[int, typer.Option(metavar="N", min=0, help="Camera to watch when no source is given.")] = 0,
-    detector: Annotated[str, typer.Option(metavar="NAME", help="Face detector.")] = "mien",
+    detector: Annotated[str, typer.Option(metavar="NAME|FOLDER", help="Face detector.")] = "mien",
     model: Annotated[str, typer.Option(metavar="NAME|FOLDER", help="Expression model.")] = "expression",
     detect_every: Annotated[str, typer.Option(metavar="N|auto", help="Look for faces on every N-th frame.")] = "auto",
     fast: Annotated[bool, typer.Option("--fast", help="Do not keep to the clip's own pace.")] = False,

@@ -1,13 +1,16 @@
 """Face detectors, one a file: pictures in, boxes with five points out, in pixels of each picture.
 
-`load("mien")` gives the project's own; a file added here is a new name.
+`load("mien")` gives the project's own; a file added here is a new name. A model folder that finds faces is a name too.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
+from mien import hub
+from mien.errors import UnknownNameError
 from mien.imaging.image import RGB
 from mien.registry import Registry
 from mien.results import Detections
@@ -34,15 +37,29 @@ class Detector(Protocol):
         """
 
 
-def load(name: str, **options: Any) -> Detector:
-    """Make a detector by name.
+def given(detector: str | os.PathLike[str] | Detector, **options: Any) -> Detector:
+    """Return a detector as it is, and load one that is named; see `load`."""
+    return load(detector, **options) if isinstance(detector, (str, os.PathLike)) else detector
+
+
+def load(name: str | os.PathLike[str], **options: Any) -> Detector:
+    """Make a detector by name, or of a model.
 
     Args:
-        name: of a file in this package.
+        name: of a file in this package; or name, folder or address of a model that finds faces, see `hub.find`.
         options: `precision`, `threads`, `provider` (see `runtime.Session`), and what the detector itself takes. Every
             detector accepts the options of all runtimes; one that runs no graph has no use for them.
 
     Raises:
-        UnknownNameError: no detector of that name.
+        UnknownNameError: no detector and no model of that name.
+        ModelError: the model is none that finds faces, or cannot be opened.
     """
-    return cast(Detector, DETECTORS.get(name)(**options))
+    known = str(name)
+    if known not in DETECTORS:
+        try:
+            folder = hub.find(name)
+        except UnknownNameError:
+            pass  # the registry says which names there are
+        else:
+            return cast(Detector, DETECTORS.get("mien")(folder, **options))
+    return cast(Detector, DETECTORS.get(known)(**options))

@@ -50,35 +50,86 @@ class Timing:
         }
 
 
-def repeat(name: str, work: Callable[[], object], *, items: int = 1, seconds: float = 2.0, least: int = 5) -> Timing:
-    """Run something again and again for a while.
+@dataclass(frozen=True)
+class Ratio:
+    """What something takes against something else that ran in turn with it.
 
-    Args:
+    Attributes:
+        name: what ran.
+        value: median over the rounds of the second's seconds divided by the first's.
+        low: end of the median's 95 % interval (bootstrap over rounds).
+        high: its other end.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, first: Timing, second: Timing, *, draws: int = 1000) -> Ratio:
+        """Compare two timings of the same rounds; whatever slows the machine down for a while slows both."""
+        ratios = second.seconds / first.seconds
+        drawn = np.random.default_rng(0).choice(ratios, (draws, len(ratios)))
+        low, high = np.quantile(np.median(drawn, axis=1), [0.025, 0.975])
+        return cls(first.name, float(np.median(ratios)), float(low), float(high))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {"name": self.name, **{key: round(getattr(self, key), 4) for key in ("value", "low", "high")}}
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something to be timed.
+
+    Attributes:
         name: for the table.
         work: what is timed.
-        items: pictures that one run handles.
-        seconds: to go on for.
+        items: pictures (or crops) that one run handles.
         least: runs after the first, however long they take.
     """
-    started = time.perf_counter()
-    work()
-    first = time.perf_counter() - started
-    taken: list[float] = []
-    end = time.perf_counter() + seconds
-    while len(taken) < least or time.perf_counter() < end:
-        at = time.perf_counter()
+
+    name: str
+    work: Callable[[], object]
+    items: int = 1
+    least: int = 5
+
+
+def in_turn(steps: Sequence[Step], seconds: float = 2.0) -> list[Timing]:
+    """Run things one after the other, again and again for a while.
+
+    Args:
+        steps: run once each in every round, forwards and backwards by turns, because what ran before leaves caches and
+            clocks as it needs them. The first one says how many rounds there are at least.
+        seconds: to go on for, for each of them.
+    """
+
+    def spent(work: Callable[[], object]) -> float:
+        started = time.perf_counter()
         work()
-        taken.append(time.perf_counter() - at)
-    return Timing(name, items, first, np.array(taken))
+        return time.perf_counter() - started
+
+    first = [spent(step.work) for step in steps]
+    taken: list[list[float]] = [[] for _ in steps]
+    order = list(range(len(steps)))
+    end = time.perf_counter() + seconds * len(steps)
+    while len(taken[0]) < steps[0].least or time.perf_counter() < end:
+        for at in order:
+            taken[at].append(spent(steps[at].work))
+        order.reverse()
+    return [
+        Timing(step.name, step.items, start, np.array(rest))
+        for step, start, rest in zip(steps, first, taken, strict=True)
+    ]
 
 
-def stages(recognizer: Recognizer, data: bytes, *, seconds: float = 2.0) -> list[Timing]:
-    """Time each stage on one encoded picture, then the whole way from its bytes, alone and as a stream.
+def steps(recognizer: Recognizer, data: bytes) -> list[Step]:
+    """List each stage on one encoded picture, then the whole way from its bytes, alone and as a stream.
 
     Args:
         recognizer: made with the detector and models to be measured.
         data: an encoded picture.
-        seconds: for each stage.
     """
     pixels = imaging.read(data)
     found = recognizer.detector.detect([pixels], recognizer.side)[0]
@@ -88,21 +139,33 @@ def stages(recognizer: Recognizer, data: bytes, *, seconds: float = 2.0) -> list
     size = recognizer.expression.spec.size
     batch = np.zeros((64, size, size, 3), np.uint8)
     batch[:] = crops[0] if len(crops) else 0
-    steps: list[tuple[str, Callable[[], object], int]] = [
-        ("decode", lambda: imaging.read(data), 1),
-        ("detect", lambda: recognizer.detector.detect([pixels], recognizer.side), 1),
-        ("crop", lambda: recognizer.expression.crops(pixels, found, whole=whole), 1),
-        ("classify", lambda: recognizer.expression.predict(crops), max(len(crops), 1)),
-        ("judge", lambda: recognizer.judge(pixels, found, crops, heads), 1),
-        ("classify, 64 crops", lambda: recognizer.expression.predict(batch), 64),
-        ("bytes to result", lambda: recognizer(data), 1),
-    ]
-    timed = [
-        repeat(name, work, items=items, seconds=seconds) for name, work, items in steps if crops.size or items == 1
-    ]
     many = [data] * 128
-    timed.append(repeat("bytes to result, stream", lambda: list(recognizer(many)), items=128, seconds=seconds, least=2))
-    return timed
+    return [
+        Step("decode", lambda: imaging.read(data)),
+        Step("detect", lambda: recognizer.detector.detect([pixels], recognizer.side)),
+        Step("crop", lambda: recognizer.expression.crops(pixels, found, whole=whole)),
+        Step("classify", lambda: recognizer.expression.predict(crops), max(len(crops), 1)),
+        Step("judge", lambda: recognizer.judge(pixels, found, crops, heads)),
+        Step("classify, 64 crops", lambda: recognizer.expression.predict(batch), 64),
+        Step("bytes to result", lambda: recognizer(data)),
+        Step("bytes to result, stream", lambda: list(recognizer(many)), 128, least=2),
+    ]
+
+
+def stages(recognizer: Recognizer, data: bytes, *, seconds: float = 2.0) -> list[Timing]:
+    """Time each of `steps` for some seconds."""
+    return [in_turn([step], seconds)[0] for step in steps(recognizer, data)]
+
+
+def pairs(
+    first: Recognizer, second: Recognizer, data: bytes, *, seconds: float = 2.0
+) -> list[tuple[Timing, Timing, Ratio]]:
+    """Time each of `steps` for two recognizers in turn, and what the second takes against the first."""
+    made = []
+    for both in zip(steps(first, data), steps(second, data), strict=True):
+        one, other = in_turn(both, seconds)
+        made.append((one, other, Ratio.of(one, other)))
+    return made
 
 
 def faces_picture(face: RGB, count: int, width: int = 640, height: int = 480) -> bytes:

@@ -40,7 +40,7 @@ class Recognizer:
     cannot be read gives a result whose `error` says why, and the stream goes on.
 
     Args:
-        detector: name of a detector ('mien', 'yunet', 'none'), or a detector object.
+        detector: name ('mien', 'yunet', 'none'), name or folder of a model that finds faces, or a detector object.
         model: name or folder of the expression model.
         side: longest side at which faces are looked for; None leaves it to the detector.
         gate: limits for abstention; None takes the model's own.
@@ -55,7 +55,7 @@ class Recognizer:
     def __init__(
         self,
         *,
-        detector: str | detection.Detector = "mien",
+        detector: str | os.PathLike[str] | detection.Detector = "mien",
         model: str | os.PathLike[str] = "expression",
         side: int | None = None,
         gate: Gate | None = None,
@@ -67,7 +67,7 @@ class Recognizer:
         **options: Any,
     ) -> None:
         self.expression = ExpressionModel(model, flip=flip, views=views, **options)
-        self.detector = detection.load(detector, **options) if isinstance(detector, str) else detector
+        self.detector = detection.given(detector, **options)
         self.side, self.batch, self.max_pixels = side, batch, max_pixels
         self.gate = gate or self.expression.manifest.gate
         self.chance = self.expression.manifest.quality

@@ -32,7 +32,7 @@ class ServeSettings(BaseSettings):
     workers: int = Field(1, ge=1, le=256, description="processes that share the port")
 
     model: str = Field("expression", description="expression model: name or folder")
-    detector: str = Field("mien", description="face detector: mien, yunet, none")
+    detector: str = Field("mien", description="face detector: mien, yunet, none, or a model that finds faces")
     scene: str | None = Field(
         None, description="whole-picture model for reactions; default the first that is installed"
     )

@@ -196,6 +196,37 @@ def test_bench_times_every_stage(model: Path, photo: Path, capsys: pytest.Captur
     assert end["bytes to result"] >= 0.5 * end["decode"]
 
 
+def test_bench_times_two_settings_in_turn(model: Path, photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--model", model, "--detector", "none", "--face", photo, "--seconds", "0.01", "--no-cold"]
+    assert run("bench", *options, "--against", "detector=mien", "--against", "side=320", "--json", "-") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["setting"]["detector"], found["setting"]["side"]) == ("none", "auto")
+    other = found["against"]
+    assert (other["setting"]["detector"], other["setting"]["side"]) == ("mien", "320")
+    ratios = {ratio["name"]: ratio for ratio in other["ratios"]}
+    assert list(ratios) == [stage["name"] for stage in found["stages"]] == [stage["name"] for stage in other["stages"]]
+    assert ratios["detect"]["value"] > 20  # a search against none
+    assert all(ratio["low"] <= ratio["value"] <= ratio["high"] for ratio in ratios.values())
+    assert run("bench", *options, "--against", "precision=fp32") == 0
+    assert "in turn with" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("sides=320", "no setting that --against changes named 'sides'. Did you mean 'side'"),
+        ("side", "'side' is not KEY=VALUE, as --against expects"),
+        ("side=wide", "'wide' is neither 'auto' nor pixels"),
+        ("detector=mein", "no detector named 'mein'. Did you mean 'mien'"),
+    ],
+)
+def test_bench_refuses_what_it_cannot_compare_with(
+    given: str, says: str, model: Path, photo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("bench", "--model", model, "--detector", "none", "--face", photo, "--against", given) != 0
+    assert says in " ".join(capsys.readouterr().err.split())
+
+
 def test_explain_writes_an_overlay_and_a_map_a_face(
     model: Path, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 
 import cv2
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mien import detection
+from mien import detection, hub
 from mien.errors import ModelError, UnknownNameError
 from mien.imaging import boxes
 from mien.imaging import image as imaging
@@ -26,7 +28,33 @@ def test_an_unknown_detector_names_the_near_one() -> None:
         detection.load("yunett")
 
 
+def test_a_model_that_finds_faces_is_a_detector_by_folder_and_by_name(
+    photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "own-faces"
+    shutil.copytree(hub.assets() / "face", own)
+    monkeypatch.setenv("MIEN_MODELS", str(tmp_path))
+    image = imaging.read(photo)
+    (expected,) = detection.load("mien").detect([image])
+    assert len(expected) == 1
+    for name in (own, str(own), "own-faces"):
+        (found,) = detection.load(name).detect([image])
+        np.testing.assert_array_equal(found.xyxy, expected.xyxy)
+
+
+def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=re.escape(str(tmp_path))):
+        detection.load(tmp_path)
+
+
+def test_a_detector_that_is_given_stays_the_one_it_is() -> None:
+    own = detection.load("none")
+    assert detection.given(own) is own
+
+
 def test_a_model_for_expression_is_no_detector(tiny_expression: Path) -> None:
+    with pytest.raises(ModelError, match="not a detector"):
+        detection.load(tiny_expression)
     with pytest.raises(ModelError, match="not a detector"):
         detection.load("mien", model=tiny_expression)
 

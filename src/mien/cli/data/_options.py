@@ -12,7 +12,6 @@ import typer
 
 from mien import storage
 from mien.cli import output
-from mien.errors import MienError
 
 if TYPE_CHECKING:
     from mien.curation.shards import Engine
@@ -61,21 +60,6 @@ def progress(what: str, total: int | None = None) -> Iterator[Callable[[int], No
     with Progress(*columns, console=output.stderr, transient=True) as bar:
         task = bar.add_task(what, total=total)
         yield lambda done: bar.update(task, completed=done)
-
-
-def pairs(given: Sequence[str], flag: str) -> dict[str, str]:
-    """Read repeated ``key=value`` options.
-
-    Raises:
-        MienError: one has no '='.
-    """
-    out = {}
-    for text in given:
-        key, equals, value = text.partition("=")
-        if not equals or not key:
-            raise MienError(f"'{text}' is not KEY=VALUE, as {flag} expects")
-        out[key.strip()] = value
-    return out
 
 
 def write_json(content: Any, path: Path) -> None:

@@ -19,7 +19,7 @@ def command(
     margin: Annotated[float, typer.Option(metavar="PART", help="Room around the face, in parts of its side.")] = 0.0,
     grey: Annotated[bool, typer.Option("--grey", help="Write one channel.")] = False,
     format: Annotated[str, typer.Option(metavar="NAME", help="png, jpg or webp.")] = "png",
-    detector: Annotated[str, typer.Option(metavar="NAME", help="Face detector.")] = "mien",
+    detector: Annotated[str, typer.Option(metavar="NAME|FOLDER", help="Face detector.")] = "mien",
     model: Annotated[str | None, typer.Option(metavar="PATH", help="Model file or folder of the detector.")] = None,
     side: Annotated[int | None, typer.Option(metavar="PX", help="Longest side at which faces are looked for.")] = None,
     min_face: Annotated[float, typer.Option(metavar="PX", help="Leave smaller faces out.")] = 0.0,

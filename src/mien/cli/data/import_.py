@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mien import storage
+from mien.cli import _options as shared
 from mien.cli import output
 from mien.cli.data import _options
 
@@ -40,7 +41,7 @@ def command(
         raise MienError("what is to be read? mien data import READER SOURCE -o DIR")
     if out is None and not dry_run:
         raise MienError("where is the table to go? give -o DIR, or --dry-run to only look")
-    given = _options.pairs(option or [], "--option") | ({"votes": str(votes)} if votes else {})
+    given = shared.pairs(option or [], "--option") | ({"votes": str(votes)} if votes else {})
     with _options.progress(f"importing {reader}") as progress:
         done = importing.import_dataset(
             reader,

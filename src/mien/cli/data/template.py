@@ -13,7 +13,7 @@ from mien.cli.data import _options
 
 def command(
     table: _options.TableArgument,
-    detector: Annotated[str, typer.Option(metavar="NAME", help="Which detector gives the points.")] = "mien",
+    detector: Annotated[str, typer.Option(metavar="NAME|FOLDER", help="Which detector gives the points.")] = "mien",
     model: Annotated[Path | None, typer.Option(metavar="PATH", help="Its model file or folder.")] = None,
     split: Annotated[str, typer.Option(metavar="NAME", help="Which rows.")] = "train",
     enlarge: Annotated[int, typer.Option(metavar="N", min=1, help="Crops are enlarged N times first.")] = 4,

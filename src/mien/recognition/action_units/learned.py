@@ -24,7 +24,7 @@ class LearnedEstimator:
 
     Args:
         model: name of an installed model, or a model folder.
-        detector: name of a detector, or a detector object.
+        detector: name of a detector, name or folder of a model that finds faces, or an object.
         options: see `runtime.Session`.
 
     Raises:
@@ -32,10 +32,14 @@ class LearnedEstimator:
     """
 
     def __init__(
-        self, model: str | os.PathLike[str], *, detector: str | detection.Detector = "mien", **options: Any
+        self,
+        model: str | os.PathLike[str],
+        *,
+        detector: str | os.PathLike[str] | detection.Detector = "mien",
+        **options: Any,
     ) -> None:
         self.model = ExpressionModel(model, **options)
-        self.detector = detection.load(detector, **options) if isinstance(detector, str) else detector
+        self.detector = detection.given(detector, **options)
         heads = [head for head in self.model.manifest.heads if all(_CODE.fullmatch(label) for label in head.labels)]
         if not heads:
             names = ", ".join(head.name for head in self.model.manifest.heads)
