@@ -118,8 +118,12 @@ steps: $(DEV)/installed ## measure what each course of the expression model gave
 	$(DEV)/bin/python docs/results/ablation.py flagship=runs/flagship/ablation.json
 	$(DEV)/bin/python docs/results/steps.py
 
-bench: $(DEV)/installed ## measure this machine
-	$(DEV)/bin/mien bench --json docs/results/bench.json
+bench: $(DEV)/installed ## measure this machine, and write the README's tables
+	for side in 320 auto; do for faces in 1 5; do \
+	  $(DEV)/bin/mien bench --side $$side --faces $$faces --json docs/results/bench-$$side-$$faces.json; done; done
+	for side in 320 512 640; do MIEN_MODELS=$(MIEN_SHARED)/models $(DEV)/bin/mien bench --side $$side --no-cold \
+	  --against detector=yunet --json docs/results/bench-yunet-$$side.json; done
+	$(DEV)/bin/python docs/results/table.py
 
 docs: $(DEV)/installed ## build the documentation into out/site; a warning fails it
 	$(DEV)/bin/python -m documentation

@@ -34,7 +34,8 @@ def render() -> str:
         _expression([r for r in records if "protocol" in r and "quality" not in r]),
         _detection([r for r in records if "sizes" in r]),
         _pairs([r for r in records if "sizes" in r and "comparison" in r]),
-        _speed([r for r in records if "stages" in r]),
+        _speed([r for r in records if "stages" in r and "against" not in r]),
+        _ratios([r for r in records if "stages" in r and "against" in r]),
     ]
     return "\n".join(part for part in parts if part)
 
@@ -128,6 +129,27 @@ def _speed(records: list[dict[str, Any]]) -> str:
         "load average",
     ]
     return _table(head, rows)
+
+
+def _ratios(records: list[dict[str, Any]]) -> str:
+    """Write what one setting takes against another that ran in turn with it."""
+    if not records:
+        return ""
+    stages = ("detect", "bytes to result", "bytes to result, stream")
+    rows = []
+    for r in sorted(records, key=lambda r: int(r["setting"]["side"])):
+        s, other = r["setting"], r["against"]["setting"]
+        ratios = {one["name"]: one for one in r["against"]["ratios"]}
+        name = (
+            f"{s['width']}x{s['height']}, {s['faces']} faces, side {s['side']}: {other['detector']} / {s['detector']}"
+        )
+        rows.append(
+            [
+                name,
+                *(f"{one['value']:.2f} ({one['low']:.2f}-{one['high']:.2f})" for one in map(ratios.get, stages) if one),
+            ]
+        )
+    return _table(["time, run in turn", *stages], rows)
 
 
 def _number(figure: dict[str, float]) -> str:
