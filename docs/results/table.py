@@ -94,12 +94,13 @@ def _pairs(records: list[dict[str, Any]]) -> str:
     """Write what one detector is better or worse by than another on the same photos, by their source."""
     if not records:
         return ""
+    chosen = {r["side"]: [d for d in r["comparison"]["differences"] if d["min_height"] == 16.0] for r in records}
     rows = []
     for r in sorted(records, key=lambda r: r["side"]):
-        differences = [d for d in r["comparison"]["differences"] if d["min_height"] == 16.0]
         name = f"AP of {r['comparison']['other']} minus AP of {r['model']}, faces from 16 px, side {r['side']}"
-        rows.append([name, *(_signed(d["difference"]) for d in differences)])
-    head = [f"{d['source'] or 'all'} ({d['photos']} photos, {d['faces']} faces)" for d in differences]
+        rows.append([name, *(_signed(d["difference"]) for d in chosen[r["side"]])])
+    parts = chosen[records[0]["side"]]
+    head = [f"{d['source'] or 'all'} ({d['photos']} photos, {d['faces']} faces)" for d in parts]
     return _table(["in pairs", *head], rows)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.cli import _options, output
-from mien.errors import UnknownNameError
+from mien.errors import MienError, UnknownNameError
 
 if TYPE_CHECKING:
     from mien.recognition.pipeline import Recognizer
@@ -53,6 +53,8 @@ def command(
 
     data = image.read_bytes() if image else latency.faces_picture(_centre(imaging.read(face)), faces)
     if url:
+        if against:
+            raise MienError("--against times two settings on this machine; the server at --url has its own")
         from mien.cli import load
 
         served = load.measure(url, data, clients=clients, seconds=seconds, key=key)

@@ -227,6 +227,11 @@ def test_bench_refuses_what_it_cannot_compare_with(
     assert says in " ".join(capsys.readouterr().err.split())
 
 
+def test_bench_of_a_server_compares_nothing(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("bench", "--face", photo, "--url", "http://127.0.0.1:1", "--against", "side=320") == 2
+    assert "the server at --url has its own" in " ".join(capsys.readouterr().err.split())
+
+
 def test_explain_writes_an_overlay_and_a_map_a_face(
     model: Path, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
