@@ -138,7 +138,7 @@ def _ratios(records: list[dict[str, Any]]) -> str:
         return ""
     stages = ("detect", "bytes to result", "bytes to result, stream")
     rows = []
-    for r in sorted(records, key=lambda r: int(r["setting"]["side"])):
+    for r in sorted(records, key=lambda r: str(r["setting"]["side"])):
         s, other = r["setting"], r["against"]["setting"]
         ratios = {one["name"]: one for one in r["against"]["ratios"]}
         name = (

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
 from mien import hub
-from mien.errors import UnknownNameError
+from mien.errors import ModelError, UnknownNameError
 from mien.imaging.image import RGB
 from mien.registry import Registry
 from mien.results import Detections
@@ -52,7 +52,7 @@ def load(name: str | os.PathLike[str], **options: Any) -> Detector:
 
     Raises:
         UnknownNameError: no detector and no model of that name.
-        ModelError: the model is none that finds faces, or cannot be opened.
+        ModelError: the model is none that finds faces, or cannot be opened; or two are given.
     """
     known = str(name)
     if known not in DETECTORS:
@@ -61,5 +61,7 @@ def load(name: str | os.PathLike[str], **options: Any) -> Detector:
         except UnknownNameError:
             pass  # the registry says which names there are
         else:
-            return cast(Detector, DETECTORS.get("mien")(folder, **options))
+            if options.get("model"):
+                raise ModelError(f"'{name}' is the detector's model itself; another one goes with a detector's name")
+            return cast(Detector, DETECTORS.get("mien")(**options | {"model": folder}))
     return cast(Detector, DETECTORS.get(known)(**options))

@@ -47,6 +47,13 @@ def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
         detection.load(tmp_path)
 
 
+def test_a_model_with_another_model_is_refused() -> None:
+    face = hub.assets() / "face"
+    with pytest.raises(ModelError, match="is the detector's model itself"):
+        detection.load(face, model=face)
+    assert detection.load(face, model=None)
+
+
 def test_a_detector_that_is_given_stays_the_one_it_is() -> None:
     own = detection.load("none")
     assert detection.given(own) is own
